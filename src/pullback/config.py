@@ -1,0 +1,191 @@
+"""What may stand in `params.yaml`, and what is told to the person whose key or value may not?
+
+`read` turns the file into frozen models in which every key has a type, a range and, beside it, a default. The block of
+a plug-in is checked by the `Params` class of that plug-in's own file. All is checked before any stage works; each
+mistake becomes one line with its key, its value, the rule, and the nearest valid key for a misspelt one.
+"""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML, YAMLError
+
+from pullback import plugins
+from pullback.errors import UserError
+
+
+class Params(BaseModel):
+    """A block of parameters. Frozen; refuses unknown keys; converts nothing, except that 1 passes for 1.0."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Blocks = dict[str, SerializeAsAny[Params]]  # names of plug-ins -> their parameters, as in `tsne: {perplexity: 30}`
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _BlockError(ValueError):
+    """The errors of a plug-in's block, on their way through the validation of the whole file."""
+
+    def __init__(self, name: str, schema: type[Params], error: ValidationError) -> None:
+        super().__init__(f"{name} is invalid")
+        self.name, self.schema, self.error = name, schema, error
+
+
+def _blocks(folder: str, blocks: Any) -> dict[str, Params]:
+    if not isinstance(blocks, Mapping):
+        raise UserError(f"must map names to their parameters, for instance {plugins.names(folder)[0]}: {{}}")
+    return {name: _block(folder, name, block) for name, block in blocks.items()}
+
+
+def _block(folder: str, name: str, block: Any) -> Params:
+    schema: type[Params] = getattr(plugins.load(folder, name), "Params", Params)
+    if isinstance(block, schema):
+        return block
+    try:
+        return schema.model_validate({} if block is None else block)
+    except ValidationError as error:
+        raise _BlockError(name, schema, error) from error
+
+
+DatasetName = Annotated[str, AfterValidator(partial(plugins.check, "data"))]
+FeatureMapName = Annotated[str, AfterValidator(partial(plugins.check, "features"))]
+ModelName = Annotated[str, AfterValidator(partial(plugins.check, "models"))]
+SectionName = Annotated[str, AfterValidator(partial(plugins.check, "report"))]
+
+FeatureMaps = Annotated[Blocks, BeforeValidator(partial(_blocks, "features"))]
+Models = Annotated[Blocks, BeforeValidator(partial(_blocks, "models"))]
+SamplingMethods = Annotated[Blocks, BeforeValidator(partial(_blocks, "sampling"))]
+Metrics = Annotated[Blocks, BeforeValidator(partial(_blocks, "evaluation"))]
+ManifoldMaps = Annotated[Blocks, BeforeValidator(partial(_blocks, "manifold"))]
+
+
+class Data(Params):
+    name: DatasetName
+    source: str | None = None
+    size: Annotated[int, Field(ge=8, le=128)] | None = None
+    channels: Literal[1, 3] | None = None
+    test_fraction: Annotated[float, Field(ge=0.05, le=0.5)] = 0.33
+    max_broken: Share = 0.01
+
+
+class Features(Params):
+    name: FeatureMapName
+    maps: FeatureMaps
+
+
+class Train(Params):
+    models: Annotated[list[ModelName], Field(min_length=1)]
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    log_every: Count = 20
+    grid_every: Count = 50_000
+
+
+class Sample(Params):
+    images: Annotated[int, Field(ge=2)] | None = None
+    methods: dict[str, SamplingMethods]
+
+
+class Evaluate(Params):
+    images: Annotated[int, Field(ge=2)] | None = None
+    metrics: Metrics
+
+
+class Manifold(Params):
+    max_points: Annotated[int, Field(ge=10)] = 500
+    neighbors: Annotated[int, Field(ge=2)] = 10
+    clusters: Annotated[int, Field(ge=2)] = 10
+    maps: ManifoldMaps
+
+
+class Report(Params):
+    sections: list[SectionName]
+
+
+class Tracking(Params):
+    experiment: Annotated[str, Field(min_length=1)] = "pullback"
+
+
+class Config(Params):
+    """The whole of `params.yaml`."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    data: Data
+    features: Features
+    models: Models
+    train: Train
+    sample: Sample
+    evaluate: Evaluate
+    manifold: Manifold
+    report: Report
+    tracking: Tracking = Tracking()
+
+
+def read(path: Path = Path("params.yaml")) -> Config:
+    """The validated parameters in `path`.
+
+    Raises:
+        UserError: the file is missing or no YAML mapping, or a key or value breaks a rule; one line per mistake.
+    """
+    try:
+        # YAML 1.2, as DVC reads it: in PyYAML's YAML 1.1 a learning rate of 2e-4 is a string.
+        content = YAML(typ="safe").load(Path(path))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; run from the folder that holds it") from error
+    except YAMLError as error:
+        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+    return parse(content, str(path))
+
+
+def parse(content: Any, where: str = "params.yaml") -> Config:
+    """The validated parameters in a mapping; raises `UserError` as `read` does."""
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as error:
+        raise UserError("\n".join(f"{where}: {line}" for line in _mistakes(Config, error))) from error
+    for name in config.train.models:
+        for block, present in (("models", config.models), ("sample.methods", config.sample.methods)):
+            if name not in present:
+                raise UserError(f"{where}: {block}.{name} is missing; train.models names {name!r}, so give its block")
+    if config.features.name not in config.features.maps:
+        name = config.features.name
+        raise UserError(f"{where}: features.maps.{name} is missing; features.name is {name!r}, so give its block")
+    return config
+
+
+def _mistakes(schema: type[BaseModel], error: ValidationError, at: tuple[Any, ...] = ()) -> Iterator[str]:
+    for item in error.errors():
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, _BlockError):
+            yield from _mistakes(cause.schema, cause.error, (*at, *item["loc"], cause.name))
+        else:
+            yield _mistake(schema, item, at)
+
+
+def _mistake(schema: type[BaseModel], item: ErrorDetails, at: tuple[Any, ...]) -> str:
+    key = ".".join(str(part) for part in (*at, *item["loc"])) or "the file"
+    if item["type"] == "extra_forbidden":
+        valid = _keys(schema, item["loc"][:-1])
+        near = get_close_matches(str(item["loc"][-1]), valid, n=1)
+        return f"{key} is no key; " + (
+            f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(valid)}"
+        )
+    if item["type"] == "missing":
+        return f"{key} is missing; add it"
+    rule = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{key}: {rule}" if item["type"] == "value_error" else f"{key}: {rule}, not {item['input']!r}"
+
+
+def _keys(schema: type[BaseModel], at: tuple[Any, ...]) -> list[str]:
+    for part in at:
+        schema = schema.model_fields[part].annotation  # type: ignore[assignment]
+    return list(schema.model_fields)
