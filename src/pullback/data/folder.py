@@ -1,0 +1,163 @@
+"""How does a person's own folder or zip of images become a dataset?
+
+`download` puts everything into one zip, `read` decodes straight from it, and nothing is ever extracted. Sub-folders are
+the classes; `train` and `test` as the two top folders, with the classes below, are kept as the split.
+"""
+
+import re
+import shutil
+import warnings
+import zipfile
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pullback import files
+from pullback.data._images import BrokenImage, Dataset, Split
+from pullback.errors import UserError
+
+SHAPE = (3, 64)
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+MAX_BYTES = 2**28  # of one file: a packed entry may swell without bounds
+
+
+def download(source: str | None, raw: Path) -> None:
+    """Writes RAW/images.zip: a copy of a zip, or the images of a directory, with the same bytes every time.
+
+    Raises:
+        UserError: `source` is missing or holds no images, or an entry of the zip escapes its folder.
+    """
+    if source is None:
+        raise UserError("data.source is null; set it to the directory or zip that holds the images")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        _pack(path, raw / "images.zip")
+    elif path.is_file():
+        _copy(path, raw / "images.zip")
+    else:
+        raise UserError(f"{source} does not exist; set data.source to a directory or zip of images")
+
+
+def _pack(directory: Path, target: Path) -> None:
+    names = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
+    images = _images(names, directory)
+    with files.replacing(target) as file, zipfile.ZipFile(file, "w") as archive:
+        for name in images:
+            entry = zipfile.ZipInfo(name)  # dated 1980
+            entry.file_size = (directory / name).stat().st_size
+            with (directory / name).open("rb") as original, archive.open(entry, "w") as copy:
+                shutil.copyfileobj(original, copy)
+
+
+def _copy(path: Path, target: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path} is no whole zip ({error}); set data.source to a directory or zip of images") from error
+    for name in names:
+        if name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
+            raise UserError(f"{path}: the entry {name!r} would escape its folder; pack the zip without such names")
+    _images(names, path)
+    with files.replacing(target) as file, path.open("rb") as original:
+        shutil.copyfileobj(original, file)
+
+
+def _images(names: list[str], source: Path) -> list[str]:
+    """The names that are images by their extension, hidden files and those of macOS left out."""
+    images = [
+        name
+        for name in names
+        if name.lower().endswith(EXTENSIONS)
+        and not any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+    ]
+    if not images:
+        raise UserError(
+            f"{source} holds no images: none of its {len(names)} files ends in {', '.join(EXTENSIONS)}; "
+            "set data.source to a directory or zip of images"
+        )
+    return images
+
+
+def read(raw: Path) -> Dataset:
+    """The images in RAW/images.zip, sorted by name.
+
+    Raises:
+        UserError: images lie beside class folders, or other folders beside `train` and `test`.
+    """
+    path = raw / "images.zip"
+    archive = zipfile.ZipFile(path)
+    names = _images(sorted({entry.filename for entry in archive.infolist() if not entry.is_dir()}), path)
+    parts = [PurePosixPath(name).parts for name in names]
+    if len({part[0] for part in parts}) == 1 and all(len(part) > 1 for part in parts):  # one folder around everything
+        parts = [part[1:] for part in parts]
+    tops = {part[0] for part in parts}
+    if {"train", "test"} <= tops:
+        if tops != {"train", "test"}:
+            raise UserError(
+                f"{path} has {', '.join(sorted(tops - {'train', 'test'}))} beside train and test; remove it"
+            )
+        members = {top: [i for i, part in enumerate(parts) if part[0] == top] for top in ("train", "test")}
+        parts = [part[1:] for part in parts]
+    else:
+        members = {"all": list(range(len(parts)))}
+    classes = _classes(names, parts)
+    number = {name: label for label, name in enumerate(classes)}
+    labels = np.array([number.get(part[0], -1) for part in parts], dtype=np.int64)
+    return Dataset(
+        {key: _split(archive, [names[i] for i in own], labels[own]) for key, own in members.items()}, classes
+    )
+
+
+def _classes(names: list[str], parts: list[tuple[str, ...]]) -> list[str]:
+    loose = [name for name, part in zip(names, parts, strict=True) if len(part) == 1]
+    if loose and len(loose) < len(names):
+        raise UserError(f"{loose[0]} and {len(loose) - 1} more images lie beside class folders; move them into one")
+    return [] if loose else sorted({part[0] for part in parts})
+
+
+def _split(archive: zipfile.ZipFile, names: list[str], labels: NDArray[np.int64]) -> Split:
+    return Split(names, labels, lambda index: _decode(archive, names[index]))
+
+
+def _decode(archive: zipfile.ZipFile, name: str) -> NDArray[np.uint8]:
+    entry = archive.getinfo(name)
+    if entry.file_size == 0:
+        raise BrokenImage("the file is empty")
+    if entry.file_size > MAX_BYTES:
+        raise BrokenImage(f"the file is larger than {MAX_BYTES >> 20} MiB")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(BytesIO(archive.read(entry)), formats=FORMATS) as image:
+                return _pixels(ImageOps.exif_transpose(image))
+        except BrokenImage:
+            raise
+        except UnidentifiedImageError as error:
+            raise BrokenImage(f"the content is no {', '.join(FORMATS)} image") from error
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise BrokenImage(f"more than {Image.MAX_IMAGE_PIXELS} pixels, perhaps a decompression bomb") from error
+        except Exception as error:  # a broken file may raise anything
+            raise BrokenImage(str(error) or type(error).__name__) from error
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """The image as uint8 (1 or 3, h, w); transparent parts are white, 16 bits are scaled to 8."""
+    if image.mode == "F":
+        raise BrokenImage("floating-point pixels have no known range")
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise BrokenImage("the pixels exceed 16 bits")
+        return np.rint(values / 257).astype(np.uint8)[None]
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    grey = image.mode in ("1", "L")
+    pixels = np.asarray(image.convert("L" if grey else "RGB"))
+    return pixels[None] if grey else pixels.transpose(2, 0, 1)
