@@ -1,0 +1,153 @@
+"""Which rows lie nearest to a row, and which within a given distance of it? Exactly, and in bounded memory.
+
+    |x - y|^2 = |x|^2 + |y|^2 - 2 x.y
+
+The right-hand side is one matrix product, fast but rounded; the left-hand side is accurate but slow. So a float32
+product of the centred rows serves only as a lower bound: its rounding error is at most (2 d + 12) u (|x|^2 + |y|^2),
+u = 2^-24 (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). Whatever the bound leaves open is
+settled pair by pair from the left-hand side in float64. The answers therefore depend on no block size, thread count or
+BLAS, keep their digits under a large common offset, and treat equal distances as equal.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pullback.errors import UserError
+
+_BLOCK = 2**22  # entries of the largest temporary array
+
+
+def as_rows(x: ArrayLike, name: str = "x") -> NDArray[np.float64]:
+    """`x` as a float64 array (n, d) of finite numbers, n and d at least 1; a copy only where its type differs.
+
+    Raises:
+        UserError: another shape, no real numbers, or NaN and infinity among them (how many, and the first row).
+    """
+    array = np.asarray(x)
+    if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
+        raise UserError(f"{name} must be numbers of shape (n, d), not {array.dtype} of shape {array.shape}; mend it")
+    array = array.astype(np.float64, copy=False)
+    finite = np.isfinite(array)
+    if not finite.all():
+        first = finite.all(axis=1).argmin()
+        raise UserError(
+            f"{name} holds {finite.size - finite.sum()} NaN or infinite values, the first in row {first} of "
+            f"{len(array)}; make these rows again or leave them out"
+        )
+    return array
+
+
+def row_blocks(n: int, width: int) -> Iterator[slice]:
+    """Slices that cover n rows, so that a block of rows of `width` numbers stays small."""
+    step = max(1, _BLOCK // max(1, width))
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+def knn(x: ArrayLike, k: int, y: ArrayLike | None = None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The k nearest rows of y (m, d) for each row of x (n, d); without y, of x itself.
+
+    Without y a row is not its own neighbour, but another row that equals it is. Returns the Euclidean distances (n, k),
+    ascending, and the indices (n, k) into y; equal distances are ordered by index.
+
+    Raises:
+        UserError: k outside 1 ... m (m - 1 without y), unequal d, or what `as_rows` refuses.
+    """
+    pairs = Distances(x, x if y is None else y)
+    n, m = pairs.shape
+    most = m if y is not None else m - 1
+    if not 1 <= k <= most:
+        raise UserError(f"k must be from 1 to {most} where there are {m} rows, not {k}; lower k or give more rows")
+    distances, indices = np.empty((n, k)), np.empty((n, k), np.int64)
+    for block in pairs.blocks():
+        if y is None:
+            block.lower[np.arange(len(block.lower)), np.arange(n)[block.rows]] = np.inf
+        i, j = block.candidates(k)
+        exact = pairs.exact(i + block.rows.start, j)
+        order = np.lexsort((j, exact, i))
+        nearest = order[np.searchsorted(i, np.arange(len(block.lower)))[:, None] + np.arange(k)]
+        distances[block.rows], indices[block.rows] = exact[nearest], j[nearest]
+    return distances, indices
+
+
+class Distances:
+    """The Euclidean distances between the rows of x (n, d) and of y (m, d), compared block by block.
+
+    Raises:
+        UserError: unequal d, or what `as_rows` refuses.
+    """
+
+    def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
+        self._x, self._y = as_rows(x, "x"), as_rows(y, "y")
+        if self._x.shape[1] != self._y.shape[1]:
+            raise UserError(f"x has {self._x.shape[1]} columns and y has {self._y.shape[1]}; give the same features")
+        self.shape = len(self._x), len(self._y)
+        centre = self._y.mean(axis=0)
+        self.scale = max(np.abs(rows - centre).max() for rows in (self._x, self._y)) or 1.0  # float32 could overflow
+        (a, a_norms, a_errors), (b, b_norms, b_errors) = (self._scaled(rows, centre) for rows in (self._x, self._y))
+        self.errors = a_errors, b_errors
+        # |x|^2 + |y|^2 - 2 x.y as one product: (-2 x, |x|^2, 1) . (y, 1, |y|^2)
+        self._left = np.column_stack([-2 * a, a_norms, np.ones_like(a_norms)])
+        self._right = np.column_stack([b, np.ones_like(b_norms), b_norms]).T
+
+    def _scaled(
+        self, rows: NDArray[np.float64], centre: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+        """Rows for the product, their squared norms less their share in its rounding error, and that share."""
+        rows = (rows - centre) / self.scale
+        norms = np.square(rows).sum(axis=1)
+        errors = (2 * rows.shape[1] + 12) * 2.0**-24 * (norms + 1e-25)  # the last term stands for underflow
+        return rows.astype(np.float32), (norms - errors).astype(np.float32), errors
+
+    def blocks(self) -> Iterator["Block"]:
+        """The comparisons of all rows of y with some rows of x at a time."""
+        for rows in row_blocks(*self.shape):
+            yield Block(self, rows, self._left[rows] @ self._right)
+
+    def exact(self, i: NDArray[Any], j: NDArray[Any]) -> NDArray[np.float64]:
+        """The distances between the rows x[i] and y[j], pair by pair."""
+        result = np.empty(len(i))
+        for part in row_blocks(len(i), self._x.shape[1]):
+            result[part] = np.sqrt(np.square(self._x[i[part]] - self._y[j[part]]).sum(axis=1))
+        return result
+
+
+class Block(NamedTuple):
+    """Some rows of x against all of y; `lower` (b, m) never exceeds the squared distance over the squared scale."""
+
+    of: Distances
+    rows: slice
+    lower: NDArray[np.float32]
+
+    def within(self, radii: NDArray[np.float64], *, strict: bool = False) -> NDArray[np.bool_]:
+        """Which distances (b, m) are at most `radii`, or below them if `strict`; `radii` is (b, 1) or (1, m)."""
+        limits = np.square(radii / self.of.scale)
+        inside = self.lower <= limits.astype(np.float32)
+        i, j = _where(inside)
+        upper = self.lower[i, j] + 2 * (self.of.errors[0][self.rows][i] + self.of.errors[1][j])
+        undecided = upper >= np.broadcast_to(limits, inside.shape)[i, j]
+        i, j = i[undecided], j[undecided]
+        exact, reach = self.of.exact(i + self.rows.start, j), np.broadcast_to(radii, inside.shape)[i, j]
+        inside[i, j] = exact < reach if strict else exact <= reach
+        return inside
+
+    def candidates(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs (i, j), ascending, that hold the k nearest rows of y for each of these rows of x, and few others."""
+        # The minima of 16 k groups of columns are far cheaper to sort than all columns; the k-th of them is an upper
+        # bound of the k-th distance.
+        m = self.lower.shape[1]
+        groups = min(m, 16 * k)
+        whole = m - m % groups
+        minima = self.lower[:, :whole].reshape(len(self.lower), -1, groups).min(axis=1)
+        minima = minima + 2 * self.of.errors[1][:whole].reshape(-1, groups).max(axis=0)
+        bound = np.partition(minima, k - 1, axis=1)[:, k - 1] + 2 * self.of.errors[0][self.rows]
+        return _where(self.lower <= bound[:, None].astype(np.float32))
+
+
+def _where(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`np.nonzero` of a matrix, but several times faster."""
+    i, j = np.divmod(np.flatnonzero(mask), mask.shape[1])
+    return i, j
