@@ -1,0 +1,53 @@
+"""How far may a map be trusted?
+
+Trustworthiness falls when points that are neighbours in the map are none in the data, continuity when neighbours in the
+data are torn apart in the map (Venna & Kaski 2001). With r(i, j) the rank of j among the neighbours of i in the data,
+and U_k(i) those of the k nearest of i in the map that are not among its k nearest in the data,
+
+    trustworthiness = 1 - 2 / (n k (2n - 3k - 1)) sum_i sum_{j in U_k(i)} (r(i, j) - k);
+
+continuity is the same with the roles exchanged. Both lie in [0, 1] and agree with scikit-learn's `trustworthiness`.
+
+Callers pass embedded points only (`Embedding.embedded`): NaN coordinates are refused.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial.distance import cdist
+
+from pullback.errors import UserError
+from pullback.neighbors import as_rows, knn
+
+
+def trustworthiness(x: ArrayLike, coordinates: ArrayLike, k: int) -> float:
+    """Of the map from x (n, d) to coordinates (n, m), in [0, 1].
+
+    Raises:
+        UserError: NaN, or k >= n / 2.
+    """
+    x = as_rows(x)
+    n = len(x)
+    if 2 * k >= n:
+        raise UserError(f"k is {k}, but must be below half of the {n} points; lower it or map more points")
+    distances = cdist(x, x)
+    to_nearest = np.take_along_axis(distances, knn(coordinates, k)[1], axis=1)
+    # The rank of j is the number of points nearer than j, i itself among them.
+    ranks = np.stack([np.count_nonzero(distances < d[:, None], axis=1) for d in to_nearest.T])
+    return float(1 - 2 * np.maximum(ranks - k, 0).sum() / (n * k * (2 * n - 3 * k - 1)))
+
+
+def continuity(x: ArrayLike, coordinates: ArrayLike, k: int) -> float:
+    """Of the map from x (n, d) to coordinates (n, m), in [0, 1]; raises `UserError` as `trustworthiness` does."""
+    return trustworthiness(coordinates, x, k)
+
+
+def neighborhood_hit(coordinates: ArrayLike, labels: ArrayLike, k: int) -> float:
+    """The mean share of a point's k nearest in coordinates (n, m) with the point's own label (Paulovich 2008).
+
+    Callers leave out points without a label.
+
+    Raises:
+        UserError: NaN, or k >= n.
+    """
+    labels = np.asarray(labels)
+    return float((labels[knn(coordinates, k)[1]] == labels[:, None]).mean())

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from sklearn import manifold
+
+from pullback.errors import UserError
+from pullback.manifold.quality import continuity, neighborhood_hit, trustworthiness
+
+
+@pytest.mark.parametrize("k", [1, 5, 12])
+def test_agrees_with_scikit_learn(k: int):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 8))
+    coordinates = x[:, :2] + 0.3 * rng.normal(size=(60, 2))
+    assert trustworthiness(x, coordinates, k) == pytest.approx(manifold.trustworthiness(x, coordinates, n_neighbors=k))
+    assert continuity(x, coordinates, k) == pytest.approx(manifold.trustworthiness(coordinates, x, n_neighbors=k))
+
+
+def test_a_map_without_change_is_perfect():
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    assert trustworthiness(x, 3 * x + 1, 5) == continuity(x, 3 * x + 1, 5) == 1
+
+
+def test_folding_costs_trust_and_tearing_costs_continuity():
+    line = np.arange(60.0)[:, None]
+    folded, torn = np.abs(line - 29.6), np.where(line < 30, line, line + 1000)[:, ::-1] * np.where(line % 2, 1, 3)
+    assert trustworthiness(line, folded, 4) < 0.9 < continuity(line, folded, 4)
+    assert continuity(line, torn, 4) < 0.9
+
+
+def test_neighborhood_hit_counts_neighbours_with_the_same_label():
+    line = np.array([[0.0], [1.0], [2.1], [10.0], [11.0], [12.1]])
+    assert neighborhood_hit(line, [0, 0, 0, 1, 1, 1], 2) == 1
+    assert neighborhood_hit(line, [0, 0, 1, 1, 1, 1], 2) == pytest.approx((1 / 2 + 1 / 2 + 0 + 3) / 6)
+
+
+def test_bad_input_is_refused():
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.raises(UserError, match="below half of the 20 points"):
+        trustworthiness(x, x[:, :2], 10)
+    hole = np.where(np.arange(20)[:, None] == 4, np.nan, x[:, :2])
+    for measure in (trustworthiness, continuity):
+        with pytest.raises(UserError, match="NaN"):
+            measure(x, hole, 5)
