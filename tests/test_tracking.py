@@ -1,0 +1,279 @@
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pullback import tracking
+from pullback.errors import UserError
+
+EXPERIMENT = "pullback"
+STAGE = """
+import sys, time
+from pathlib import Path
+from pullback import tracking
+
+stage, seconds = sys.argv[1], float(sys.argv[2])
+with tracking.stage_run(stage, "pullback", {}):
+    Path(f"{stage}.started").touch()
+    time.sleep(seconds)
+"""
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory):
+    """An empty store, which takes seconds to make, to be copied."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """A root without a store, and an environment without the settings of the session that runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DVC_ROOT", "DVC_EXP_NAME", "PIPELINE_RUN_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # and not deleted, so that it is restored when mlflow sets it
+    return tmp_path
+
+
+@pytest.fixture
+def root(empty, database):
+    shutil.copy(database, empty / "mlflow.db")
+    return empty
+
+
+def recorded(root):
+    """The parents and the children in the store of `root`, in the order of their start."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    runs = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    return [run for run in runs if run not in children], children
+
+
+def everyone(root):
+    parents, children = recorded(root)
+    return parents + children
+
+
+def start(root, stage, seconds=0, prefix=()):
+    (root / "stage.py").write_text(STAGE)
+    return subprocess.Popen([*prefix, sys.executable, "stage.py", stage, str(seconds)], cwd=root)
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.05)
+
+
+def statuses(runs):
+    return [run.info.status for run in runs]
+
+
+def test_stages_of_one_process_share_a_parent_and_another_key_makes_another(root, monkeypatch):
+    for stage in ("prepare", "extractor"):
+        with tracking.stage_run(stage, EXPERIMENT, {}):
+            parents, _ = recorded(root)
+            assert statuses(parents) == ["RUNNING"]
+    monkeypatch.setenv("PIPELINE_RUN_KEY", "nightly")
+    with tracking.stage_run("prepare", EXPERIMENT, {}):
+        pass
+    parents, children = recorded(root)
+    assert [run.data.tags["mlflow.parentRunId"] for run in children] == [parents[i].info.run_id for i in (0, 0, 1)]
+    assert [run.info.run_name for run in children] == ["prepare", "extractor", "prepare"]
+    assert statuses(parents + children) == ["FINISHED"] * 5
+    assert parents[1].data.tags["pipeline"] == "nightly"
+
+
+def test_a_run_holds_what_the_stage_records(root, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "wide-gan")
+    params = {"gan": {"width": 64, "channels": [1, 2], "none": {}}, "long": "x" * 7000}
+    params |= {f"many{i}": i for i in range(150)}
+    with tracking.stage_run("train@gan", EXPERIMENT, params, all_params={"seed": 0}) as run:
+        for step in range(1500):
+            run.metrics({"loss": step / 2, "speed": 1}, step)
+        run.headline({"gan.fid": 31.5})
+        run.image("samples", np.zeros((8, 8, 3), np.uint8), step=20)
+        run.text("hello", "notes/hello.txt")
+        run.artifact(root / "mlflow.db.lock", "locks")
+        run.dataset("digits", "0" * 64, "data/images", {"train": 1200})
+    [parent], [child] = recorded(root)
+
+    assert parent.info.run_name == parent.data.tags["dvc.experiment"] == "wide-gan"
+    assert parent.data.params == {"seed": "0"}
+    assert parent.data.metrics == {"gan.fid": 31.5}
+    assert child.data.metrics == {"loss": 749.5, "speed": 1, "gan.fid": 31.5}
+    assert child.data.params["gan.width"] == "64"
+    assert child.data.params["gan.channels"] == "[1, 2]"
+    assert child.data.params["gan.none"] == "{}"
+    assert child.data.params["many149"] == "149"
+    assert len(child.data.params["long"]) == 6000
+    for recorded_run in (parent, child):
+        [data] = recorded_run.inputs.dataset_inputs
+        assert (data.dataset.name, json.loads(data.dataset.profile)) == ("digits", {"train": 1200})
+    artifacts = root / "mlartifacts" / run.id / "artifacts"
+    assert (artifacts / "notes" / "hello.txt").read_text() == "hello"
+    assert (artifacts / "locks" / "mlflow.db.lock").is_file()
+    assert len(list(artifacts.glob("images/samples+step+20+*.png"))) == 1
+    assert tracking.ui_path(EXPERIMENT) == f"#/experiments/{run.experiment_id}/runs?compareRunsMode=CHART"
+
+
+def test_a_stage_leaves_its_address_and_the_next_one_links_to_it(root):
+    with tracking.stage_run("train@gan", EXPERIMENT, {}) as upstream:
+        pass
+    with tracking.stage_run("sample@gan", EXPERIMENT, {}, reads=["train@gan", "prepare"]) as run:
+        assert not tracking.runs_path("sample@gan").exists()
+    assert json.loads((root / "runs" / "train" / "gan.json").read_text()) == {
+        "run_id": upstream.id,
+        "parent_run_id": upstream.parent_id,
+        "experiment_id": upstream.experiment_id,
+        "model_id": None,
+        "stage": "train@gan",
+    }
+    _, [_, child] = recorded(root)
+    assert child.info.run_id == run.id
+    assert child.data.tags["input.train-gan"] == upstream.id
+    assert "input.prepare" not in child.data.tags
+
+
+def test_a_failing_stage_fails_its_parent_until_it_is_mended(root):
+    def fail():
+        with tracking.stage_run("prepare", EXPERIMENT, {}) as run:
+            run.metrics({"read": 3})
+            raise UserError("data.source is empty; name a folder")
+
+    with pytest.raises(UserError, match="name a folder"):
+        fail()
+    [parent], [child] = recorded(root)
+    assert statuses([parent, child]) == ["FAILED", "FAILED"]
+    assert child.data.tags["error"] == "data.source is empty; name a folder"
+    assert child.data.metrics == {"read": 3}
+    assert not (root / "runs").exists()
+    with tracking.stage_run("extractor", EXPERIMENT, {}):
+        pass
+    assert statuses(recorded(root)[0]) == ["FAILED"]
+    with tracking.stage_run("prepare", EXPERIMENT, {}):
+        pass
+    assert statuses(recorded(root)[0]) == ["FINISHED"]
+
+
+def test_racing_processes_make_one_database_and_one_parent(empty):
+    racers = [start(empty, stage, prefix=["sh", "-c", '"$@"; exit $?', "sh"]) for stage in ("prepare", "extractor")]
+    assert [racer.wait() for racer in racers] == [0, 0]
+    [parent], children = recorded(empty)
+    assert parent.data.tags["pipeline"].split("/")[:2] == [socket.gethostname(), str(os.getpid())]  # no shell's
+    assert statuses([parent, *children]) == ["FINISHED"] * 3
+
+
+def test_what_a_killed_process_left_running_is_killed_at_the_next_start(root, monkeypatch):
+    process = start(root, "prepare", seconds=60)
+    wait_for(root / "prepare.started")
+    monkeypatch.setenv("PIPELINE_RUN_KEY", "next")
+    with tracking.stage_run("prepare", EXPERIMENT, {}):
+        assert statuses(everyone(root)) == ["RUNNING"] * 4  # it is alive
+    process.kill()
+    process.wait()
+    with tracking.stage_run("prepare", EXPERIMENT, {}):
+        [dead_parent, _], [dead_child, *_] = recorded(root)
+        assert statuses([dead_parent, dead_child]) == ["KILLED", "KILLED"]
+
+
+def test_sigterm_ends_a_stage_in_order(root):
+    process = start(root, "prepare", seconds=60)
+    wait_for(root / "prepare.started")
+    process.terminate()
+    assert process.wait() == 128 + signal.SIGTERM
+    assert statuses(everyone(root)) == ["KILLED", "KILLED"]
+    assert not any("error" in run.data.tags for run in everyone(root))
+    assert not (root / "runs").exists()
+
+
+def test_the_revision_is_dirty_when_code_differs_and_not_when_results_do(root):
+    def git(*command):
+        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=n@n", *command], check=True, capture_output=True)
+
+    def tags():
+        with tracking.stage_run("prepare", EXPERIMENT, {}):
+            return recorded(root)[1][-1].data.tags
+
+    (root / ".gitignore").write_text("/mlflow.db*\n/mlartifacts/\n/runs/\n")
+    (root / "code.py").touch()
+    assert "git.dirty" not in tags()  # outside of git
+    git("init")
+    git("add", "--all")
+    git("commit", "--message", "first")
+    (root / "dvc.lock").touch()
+    assert tags()["git.dirty"] == "false"
+    (root / "code.py").write_text("pass\n")
+    assert tags()["git.dirty"] == "true"
+    assert len(tags()["mlflow.source.git.commit"]) == 40
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["refused", "silent"])
+def test_a_dead_server_is_reported_at_once(empty, monkeypatch, answers):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        if answers:
+            server.close()
+        began = time.monotonic()
+        with (
+            pytest.raises(UserError, match=r"no MLflow server answers .* unset MLFLOW_TRACKING_URI"),
+            tracking.stage_run("prepare", EXPERIMENT, {}),
+        ):
+            pass
+        assert time.monotonic() - began < 10
+
+
+def test_a_model_is_an_exported_program_for_any_batch_size(root):
+    import mlflow
+    import torch
+
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    with tracking.stage_run("train@gan", EXPERIMENT, {}) as run:
+        run.metrics({"loss": 0.5}, step=7)
+        model_id = run.model("gan", module, np.ones((2, 3), np.float32), step=7)
+    assert json.loads((root / "runs" / "train" / "gan.json").read_text())["model_id"] == model_id
+    loaded = mlflow.pyfunc.load_model(f"models:/{model_id}")
+    inputs = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    np.testing.assert_allclose(loaded.predict(inputs), module(torch.from_numpy(inputs)).detach(), rtol=1e-5)
+    assert [(point.key, point.step) for point in mlflow.get_logged_model(model_id).metrics] == [("loss", 7)]
+    for recorded_run in everyone(root):
+        assert [output.model_id for output in recorded_run.outputs.model_outputs] == [model_id]
+
+
+def test_an_experiment_in_a_temporary_copy_records_in_the_repository(root):
+    (root / "stage.py").write_text(STAGE)
+    prepare = {"cmd": f"{sys.executable} stage.py prepare 0", "deps": ["stage.py"], "outs": ["runs/prepare.json"]}
+    (root / "dvc.yaml").write_text(json.dumps({"stages": {"prepare": prepare}}))
+    (root / ".gitignore").write_text("/mlflow.db*\n/mlartifacts/\n/runs/\n/prepare.started\n")
+    for command in (
+        "git init",
+        f"{sys.executable} -m dvc init",
+        f"{sys.executable} -m dvc config core.analytics false",
+        "git config user.name n",
+        "git config user.email n@n",
+        "git add --all",
+        "git commit --message first",
+        f"{sys.executable} -m dvc exp run --temp --name copy",
+    ):
+        subprocess.run(command.split(), check=True, capture_output=True)
+    [parent], [child] = recorded(root)
+    assert (parent.info.run_name, parent.info.status) == ("copy", "FINISHED")
+    assert child.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
+    assert not list(Path(".dvc/tmp").rglob("mlflow.db"))
