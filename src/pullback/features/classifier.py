@@ -1,0 +1,134 @@
+"""The default feature map: a small classifier of this very data set, trained by the pipeline.
+
+It needs no download, and is the right map for images far from photographs, such as grey digits. The features are what
+its last hidden layer holds, d = 4 `width`; scores in its space compare with each other, never with published
+Inception scores, so its name stands beside every number.
+"""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from pullback import config, files
+from pullback.config import Count, Positive
+from pullback.errors import UserError
+from pullback.features._map import Embed
+
+EMBED_BATCH = 256
+
+
+class Params(config.Params):
+    width: Annotated[int, Field(ge=4, le=256)] = 16
+    budget_images: Count = 60_000
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    learning_rate: Positive = 4e-3
+    shift: Annotated[float, Field(ge=0, le=0.25)] = 0.1
+
+
+class Classifier(nn.Module):
+    """Images float32 (n, c, h, w) in [-1, 1] -> features (n, 4 width) and logits (n, classes)."""
+
+    def __init__(self, channels: int, classes: int, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_block(channels, width), nn.MaxPool2d(2, ceil_mode=True),
+            *_block(width, 2 * width), nn.MaxPool2d(2, ceil_mode=True),
+            *_block(2 * width, 4 * width), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        )  # fmt: skip
+        self.head = nn.Linear(4 * width, classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body(images)
+        return features, self.head(features)
+
+
+def _block(before: int, after: int) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for channels in (before, after):
+        layers += [nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+    return layers
+
+
+def build(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    classes: int,
+    params: Params,
+    seed: int,
+    device: torch.device,
+    folder: Path,
+) -> None:
+    """Trains the classifier with AdamW on randomly shifted images and writes it to `folder`.
+
+    Raises:
+        UserError: the images have no labels, or all the same one.
+    """
+    if labels.min() < 0 or classes < 2:
+        raise UserError(
+            "features.name is 'classifier', which needs images of at least two labelled classes; "
+            "set features.name to 'pixels', or sort the images into one sub-folder per class"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = Classifier(images.shape[1], classes, params.width).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=params.learning_rate, weight_decay=1e-2)
+    steps = math.ceil(params.budget_images / params.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.learning_rate, total_steps=steps)
+    for _ in range(steps):
+        rows = torch.randint(len(images), (params.batch_size,), generator=generator).numpy()
+        batch = _shifted(_to_input(images[rows], device), params.shift, generator)
+        loss = nn.functional.cross_entropy(model(batch)[1], torch.from_numpy(labels[rows]).to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    shape = {"channels": images.shape[1], "classes": classes, "width": params.width}
+    files.write_tensors(folder / "classifier.safetensors", model.state_dict(), shape)
+
+
+def load(folder: Path, device: torch.device) -> Embed:
+    path = Path(folder) / "classifier.safetensors"
+    model = Classifier(**files.read_header(path)).to(device)
+    model.load_state_dict(files.read_tensors(path))
+    model.eval()
+
+    @torch.no_grad()
+    def embed(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        starts = range(0, len(images), EMBED_BATCH)
+        outputs = [model(_to_input(images[start : start + EMBED_BATCH], device)) for start in starts]
+        features, logits = (torch.cat(parts).cpu().numpy() for parts in zip(*outputs, strict=True))
+        return features, logits
+
+    return embed
+
+
+def scores(embed: Embed, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, float]:
+    """The share of held-out images whose largest logit is that of their label."""
+    logits = embed(images)[1]
+    assert logits is not None
+    return {"test_accuracy": float((logits.argmax(1) == labels).mean())}
+
+
+def _to_input(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.array(images)).to(device).float() / 127.5 - 1
+
+
+def _shifted(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Every image moved by up to `share` of its size in each direction, its border repeated."""
+    reach = round(share * images.shape[-1])
+    if reach == 0:
+        return images
+    n, _, h, w = images.shape
+    padded = nn.functional.pad(images, (reach,) * 4, mode="replicate")
+    down, right = torch.randint(2 * reach + 1, (2, n, 1), generator=generator).to(images.device)
+    rows = down + torch.arange(h, device=images.device)
+    columns = right + torch.arange(w, device=images.device)
+    every = torch.arange(n, device=images.device)
+    return padded[every[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -1,0 +1,36 @@
+"""Which weights to draw samples with? An exponential moving average of those that training visits.
+
+After a batch of b images, with a half-life of H images and s images seen so far:
+
+    average <- average + (1 - 2^(-b / min(H, r s))) (weights - average)
+
+The ramp r s keeps the average young in short runs (Karras et al. 2020, appendix B, and their code, with r = 0.05).
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+RAMP = 0.05
+
+
+class Ema:
+    """The moving average of the weights of some parts; buffers, such as batch statistics, are copied as they are."""
+
+    def __init__(self, parts: Mapping[str, nn.Module], averaged: Sequence[str], halflife_images: int) -> None:
+        self._sources = {name: parts[name] for name in averaged}
+        self.modules = {name: copy.deepcopy(part).eval() for name, part in self._sources.items()}
+        self._halflife_images = halflife_images
+
+    @torch.no_grad()
+    def update(self, batch_size: int, seen_images: int) -> None:
+        halflife = max(min(self._halflife_images, RAMP * seen_images), 1e-8)
+        weight = 1 - 0.5 ** (batch_size / halflife)
+        for name, average in self.modules.items():
+            source = self._sources[name]
+            for mean, weights in zip(average.parameters(), source.parameters(), strict=True):
+                mean.lerp_(weights, weight)
+            for old, new in zip(average.buffers(), source.buffers(), strict=True):
+                old.copy_(new)
