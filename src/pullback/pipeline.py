@@ -1,0 +1,91 @@
+"""What do all stages have in common? `with stage("train@gan", ...) as run:` around the work of each.
+
+It checks all of `params.yaml`, opens the stage's MLflow run, measures its time, and tells mistakes that the person can
+mend in one line, without a traceback (set PULLBACK_TRACEBACK=1 to see it).
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pullback import config, files, tracking
+from pullback.errors import UserError
+
+
+class Stage:
+    """A running stage: its name, all parameters, the seed, and its MLflow run `tracked`."""
+
+    def __init__(self, name: str, params: config.Config, tracked: tracking.Run) -> None:
+        self.name, self.params, self.seed, self.tracked = name, params, params.seed, tracked
+        self.images = 0
+        """How many images the stage has worked through; the stage counts them, for its images per second."""
+
+    @contextmanager
+    def progress(self, total: int) -> Iterator[Callable[[int, str], None]]:
+        """A bar for `total` images, told by calls of (images so far, a few words); silent unless on a terminal."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        columns = (
+            TextColumn(self.name),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task("", total=total)
+            yield lambda images, words: bar.update(task, completed=images, description=words)
+
+
+def path(folder: str, stage: str, suffix: str) -> Path:
+    """Where a stage keeps something of its own: metrics/speed, train@gan, .json -> metrics/speed/train/gan.json."""
+    return Path(folder) / (stage.replace("@", "/") + suffix)
+
+
+def kept(stage: str) -> Path:
+    """A folder that outlives a failed stage, whose outputs DVC deletes; in the repository, not in a throw-away copy."""
+    return tracking.root() / ".checkpoints" / stage.replace("@", "-")
+
+
+@contextmanager
+def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = ()) -> Iterator[Stage]:
+    """The frame of one stage.
+
+    Args:
+        name: the stage as DVC calls it, such as "train@gan".
+        keys: the parameters that the stage reads, as in its `params` in dvc.yaml; they are recorded in its run.
+        reads: the stages whose outputs it reads.
+    """
+    start = time.perf_counter()
+    try:
+        params = config.read()
+        everything = params.model_dump()
+        recorded = {key: _value(everything, key) for key in keys}
+        with tracking.stage_run(name, params.tracking.experiment, recorded, reads, everything) as tracked:
+            running = Stage(name, params, tracked)
+            yield running
+            _record_speed(running, time.perf_counter() - start)
+    except UserError as error:
+        if os.environ.get("PULLBACK_TRACEBACK"):
+            raise
+        sys.exit(f"{name}: {error}")
+
+
+def _record_speed(stage: Stage, seconds: float) -> None:
+    speed = {"seconds": round(seconds, 3)}
+    if stage.images:
+        speed["images_per_second"] = round(stage.images / seconds, 1)
+    files.write_json(path("metrics/speed", stage.name, ".json"), speed)
+    stage.tracked.metrics(speed)
+
+
+def _value(params: Any, key: str) -> Any:
+    for part in key.split("."):
+        params = params[part]
+    return params

@@ -1,0 +1,30 @@
+"""Images -> data/features/SET: features and logits of the real images, or of one model's samples."""
+
+import sys
+from pathlib import Path
+
+from pullback import files, plugins
+from pullback.pipeline import stage
+from pullback.training.device import fabric
+
+EXTRACTOR = Path("models/extractor")
+
+
+def main(name: str) -> None:
+    source = Path("data/images") if name == "real" else Path("data/samples") / name
+    this, before = ("embed-real", "prepare") if name == "real" else (f"embed@{name}", f"sample@{name}")
+    with stage(this, keys=["features.name", "train.accelerator"], reads=["extractor", before]) as run:
+        device = fabric(run.params.train.accelerator, "32-true").device
+        embed = plugins.load("features", run.params.features.name).load(EXTRACTOR, device)
+        for images_path in sorted(source.glob("*/images.npy")):
+            images = files.read_array(images_path, mmap=True)
+            features, logits = embed(images)
+            out = Path("data/features") / name / images_path.parent.name
+            files.write_array(out / "features.npy", features)
+            if logits is not None:
+                files.write_array(out / "logits.npy", logits)
+            run.images += len(images)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

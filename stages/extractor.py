@@ -1,0 +1,27 @@
+"""data/images/train -> models/extractor: the feature map in whose space everything is measured."""
+
+from pathlib import Path
+
+from pullback import files, plugins
+from pullback.pipeline import stage
+from pullback.training.device import fabric
+
+IMAGES, MODEL = Path("data/images"), Path("models/extractor")
+
+if __name__ == "__main__":
+    with stage("extractor", keys=["seed", "features", "train.accelerator"], reads=["prepare"]) as run:
+        features = run.params.features
+        feature_map = plugins.load("features", features.name)
+        device = fabric(run.params.train.accelerator, "32-true").device
+        images = files.read_array(IMAGES / "train/images.npy", mmap=True)
+        labels = files.read_array(IMAGES / "train/labels.npy")
+        MODEL.mkdir(parents=True, exist_ok=True)
+        classes = files.read_json(Path("metrics/prepare.json"))["classes"]
+        feature_map.build(images, labels, len(classes), features.maps[features.name], run.seed, device, MODEL)
+
+        embed = feature_map.load(MODEL, device)
+        test_images = files.read_array(IMAGES / "test/images.npy", mmap=True)
+        scores = feature_map.scores(embed, test_images, files.read_array(IMAGES / "test/labels.npy"))
+        files.write_json(Path("metrics/extractor.json"), {"name": features.name, **scores})
+        run.images = len(images)
+        run.tracked.headline({f"{features.name}.{name}": value for name, value in scores.items()})
