@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pullback import files, plugins
+from pullback.errors import about
 from pullback.evaluation._set import Set
 from pullback.pipeline import path, stage
 
@@ -30,7 +31,8 @@ def main(name: str) -> None:
         def scores(fake: Set) -> dict[str, Any]:
             values = {}
             for metric, params in run.params.evaluate.metrics.items():
-                estimates = plugins.load("evaluation", metric).scores(sets["test"], fake, params, run.seed)
+                with about(f"evaluate.metrics.{metric}"):
+                    estimates = plugins.load("evaluation", metric).scores(sets["test"], fake, params, run.seed)
                 values |= {key: asdict(estimate) for key, estimate in estimates.items()}
             return values
 

@@ -9,7 +9,8 @@ from pullback.training.device import fabric
 IMAGES, MODEL = Path("data/images"), Path("models/extractor")
 
 if __name__ == "__main__":
-    with stage("extractor", keys=["seed", "features", "train.accelerator"], reads=["prepare"]) as run:
+    keys = ["seed", "features.name", "features.maps", "train.accelerator"]
+    with stage("extractor", keys=keys, reads=["prepare"]) as run:
         features = run.params.features
         feature_map = plugins.load("features", features.name)
         device = fabric(run.params.train.accelerator, "32-true").device

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pullback import files, plugins
+from pullback.errors import about
 from pullback.manifold.clusters import kmeans, missed
 from pullback.manifold.dimension import two_nn
 from pullback.manifold.graph import components, knn_graph
@@ -17,7 +18,7 @@ FEATURES, OUT = Path("data/features"), Path("data/manifold")
 
 def main() -> None:
     keys = ["seed", "manifold", "features.name", "train.models", "sample.methods"]
-    with stage("manifold", keys=keys, reads=[]) as run:
+    with stage("manifold", keys=keys, reads=["prepare", "sample@*", "embed-real", "embed@*"]) as run:
         settings = run.params.manifold
         folders = {"real": ("real/test", Path("data/images/test"))}
         for model in run.params.train.models:
@@ -33,8 +34,10 @@ def main() -> None:
             sources += [source] * len(rows)
         x, source = np.concatenate(features), np.array(sources)
 
-        clusters = kmeans(x, source, settings.clusters, run.seed)
-        graph = knn_graph(x, settings.neighbors)
+        with about("manifold.clusters"):
+            clusters = kmeans(x, source, settings.clusters, run.seed)
+        with about("manifold.neighbors"):
+            graph = knn_graph(x, settings.neighbors)
         result: dict[str, Any] = {
             "points": {name: int((source == name).sum()) for name in folders},
             "components": components(graph)[0],
@@ -44,7 +47,8 @@ def main() -> None:
             "maps": {},
         }
         for method, params in settings.maps.items():
-            embedding = plugins.load("manifold", method).fit(x, params, run.seed)
+            with about(f"manifold.maps.{method}"):
+                embedding = plugins.load("manifold", method).fit(x, params, run.seed)
             placed = embedding.embedded
             result["maps"][method] = embedding.scores | {
                 "trustworthiness": trustworthiness(x[placed], embedding.coordinates[placed], settings.neighbors),

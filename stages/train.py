@@ -20,7 +20,8 @@ IMAGES = Path("data/images/train")
 
 
 def main(name: str) -> None:
-    with stage(f"train@{name}", keys=["seed", "train", f"models.{name}"], reads=["prepare"]) as run:
+    keys = ["seed", f"models.{name}", "train.accelerator", "train.precision", "train.log_every", "train.grid_every"]
+    with stage(f"train@{name}", keys=keys, reads=["prepare"]) as run:
         settings, params = run.params.train, run.params.models[name]
         images = files.read_array(IMAGES / "images.npy", mmap=True)
         labels = files.read_array(IMAGES / "labels.npy")

@@ -86,13 +86,13 @@ class Train(Params):
     models: Annotated[list[ModelName], Field(min_length=1)]
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    log_every: Count = 20
-    grid_every: Count = 50_000
+    log_every: Count = 50
+    grid_every: Count = 20_000
 
 
 class Sample(Params):
     images: Annotated[int, Field(ge=2)] | None = None
-    methods: dict[str, SamplingMethods]
+    methods: dict[ModelName, Annotated[SamplingMethods, Field(min_length=1)]]
 
 
 class Evaluate(Params):
@@ -109,6 +109,16 @@ class Manifold(Params):
 
 class Report(Params):
     sections: list[SectionName]
+
+
+class GateRule(Params):
+    metric: Annotated[str, Field(min_length=1)]
+    better: Literal["lower", "higher"]
+    margin: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+
+
+class Retrain(Params):
+    gate: list[GateRule]
 
 
 class Tracking(Params):
@@ -128,6 +138,7 @@ class Config(Params):
     manifold: Manifold
     report: Report
     tracking: Tracking = Tracking()
+    retrain: Retrain
 
 
 def read(path: Path = Path("params.yaml")) -> Config:
@@ -152,6 +163,8 @@ def parse(content: Any, where: str = "params.yaml") -> Config:
         config = Config.model_validate(content)
     except ValidationError as error:
         raise UserError("\n".join(f"{where}: {line}" for line in _mistakes(Config, error))) from error
+    if len(set(config.train.models)) < len(config.train.models):
+        raise UserError(f"{where}: train.models names a model twice; name each once")
     for name in config.train.models:
         for block, present in (("models", config.models), ("sample.methods", config.sample.methods)):
             if name not in present:

@@ -6,6 +6,7 @@ time stamps, no pickle.
 """
 
 import csv
+import io
 import json
 import os
 import sys
@@ -44,7 +45,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         Path(temporary).replace(path)
     except OSError as error:
         _remove(temporary)
-        if error.filename not in (None, str(path), temporary):  # another file's trouble, met inside the block
+        if temporary and error.filename not in (None, str(path), temporary):  # the block's trouble with another file
             raise
         raise UserError(
             f"{path} could not be written: {error.strerror or error}; make room there and run again"
@@ -82,12 +83,11 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     lines = [
         {key: format(value, ".9g") if isinstance(value, float) else value for key, value in row.items()} for row in rows
     ]
-    with tempfile.SpooledTemporaryFile(mode="w+", newline="") as text:
-        writer = csv.DictWriter(text, fieldnames=list(lines[0]) if lines else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-        text.seek(0)
-        write_text(path, text.read())
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(lines[0]) if lines else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text(path, text.getvalue())
 
 
 def read_table(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -106,12 +106,11 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
 
 def read_array(path: Path, *, mmap: bool = False) -> NDArray[Any]:
     """The array in a `.npy` file; `mmap=True` maps it read-only instead of loading it. Never unpickles."""
+    path = _existing(path)
     try:
-        return np.load(_existing(path), mmap_mode="r" if mmap else None, allow_pickle=False)
+        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise UserError(
-            f"{path} is not a whole .npy array ({error}); delete it and run the stage that writes it"
-        ) from error
+        raise _broken(path, ".npy array", error) from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, "Tensor"], header: Any) -> None:
@@ -123,17 +122,28 @@ def write_tensors(path: Path, tensors: Mapping[str, "Tensor"], header: Any) -> N
 
 
 def read_tensors(path: Path) -> dict[str, "Tensor"]:
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
-    return load(_existing(path).read_bytes())
+    try:
+        return load(_existing(path).read_bytes())
+    except SafetensorError as error:
+        raise _broken(path, "safetensors file", error) from error
 
 
 def read_header(path: Path) -> Any:
-    """The `header` given to `write_tensors`."""
-    from safetensors import safe_open
+    """The `header` given to `write_tensors`.
 
-    with safe_open(_existing(path), framework="np") as file:
-        return json.loads((file.metadata() or {}).get("header", "null"))
+    Raises:
+        UserError: the file is missing, damaged, or of another program.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(_existing(path), framework="np") as file:
+            return json.loads((file.metadata() or {})["header"])
+    except (SafetensorError, KeyError) as error:
+        raise _broken(path, "safetensors file of this program", error) from error
 
 
 class ArrayWriter:
@@ -173,6 +183,10 @@ class ArrayWriter:
         shape = (self.rows, *self._row_shape)
         header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def _broken(path: Path, kind: str, error: Exception) -> UserError:
+    return UserError(f"{path} is not a whole {kind} ({error}); delete it and run the stage that writes it")
 
 
 def _existing(path: Path) -> Path:

@@ -60,14 +60,17 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = ()) -> Itera
     Args:
         name: the stage as DVC calls it, such as "train@gan".
         keys: the parameters that the stage reads, as in its `params` in dvc.yaml; they are recorded in its run.
-        reads: the stages whose outputs it reads.
+        reads: the stages whose outputs it reads; "embed@*" stands for that stage of every model.
     """
     start = time.perf_counter()
     try:
         params = config.read()
         everything = params.model_dump()
         recorded = {key: _value(everything, key) for key in keys}
-        with tracking.stage_run(name, params.tracking.experiment, recorded, reads, everything) as tracked:
+        upstream = [
+            each.replace("*", model) for each in reads for model in (params.train.models if "*" in each else [""])
+        ]
+        with tracking.stage_run(name, params.tracking.experiment, recorded, upstream, everything) as tracked:
             running = Stage(name, params, tracked)
             yield running
             _record_speed(running, time.perf_counter() - start)

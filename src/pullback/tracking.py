@@ -124,6 +124,10 @@ class Run:
     def artifact(self, path: Path, folder: str | None = None) -> None:
         self._client.log_artifact(self.id, str(path), folder)
 
+    def publish(self, path: Path, folder: str | None = None) -> None:
+        """Artifacts of the whole execution: on its run."""
+        self._client.log_artifact(self.parent_id, str(path), folder)
+
     def text(self, text: str, file: str) -> None:
         self._client.log_text(self.id, text, file)
 
@@ -350,10 +354,10 @@ def _provenance() -> dict[str, str]:
         tags["dvc.experiment"] = os.environ["DVC_EXP_NAME"]
     if Path("dvc.lock").is_file():
         tags["dvc.lock"] = hashlib.md5(Path("dvc.lock").read_bytes()).hexdigest()
-    return tags | _revision()
+    return tags | revision()
 
 
-def _revision() -> dict[str, str]:
+def revision() -> dict[str, str]:
     """The commit, and whether the files differ from it, results aside, which the stages themselves write."""
     try:
         commit = _git("rev-parse", "HEAD")

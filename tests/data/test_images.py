@@ -90,6 +90,10 @@ def test_arrays_hold_every_image_once_in_order(tmp_path):
         assert numbers.dtype == np.int64
         assert np.array_equal(got, pixels[chosen])
         assert np.array_equal(numbers, labels[chosen])
+    assert (
+        summary.pop("digest")
+        != run(Dataset({"all": Split.of_arrays("x", 255 - pixels, labels)}, []), tmp_path)["digest"]
+    )
     assert summary == {
         "size": 8,
         "channels": 1,

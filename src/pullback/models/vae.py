@@ -22,8 +22,8 @@ from pullback.models._networks import Shape, decoder, encoder
 
 
 class Params(ModelParams):
-    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
-    sigma: Positive = 0.2
+    likelihood: Literal["bernoulli", "gaussian"] = "gaussian"
+    sigma: Positive = 0.25
     beta: NonNegative = 1.0
     warmup: Share = 0.1
     latent_dim: Annotated[int, Field(ge=2, le=512)] = 16

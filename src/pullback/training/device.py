@@ -4,6 +4,7 @@ Lightning Fabric finds the accelerator; the same code then runs on a CPU or a GP
 machine gives the same bits twice.
 """
 
+import logging
 import os
 
 import torch
@@ -21,6 +22,7 @@ def fabric(accelerator: str, precision: str) -> Fabric:
     if precision == "auto":
         on_cuda = accelerator in ("auto", "cuda") and torch.cuda.is_available()
         precision = "bf16-mixed" if on_cuda and torch.cuda.is_bf16_supported() else "32-true"
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on every start
     fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
     fabric.launch()
     return fabric

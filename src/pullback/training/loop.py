@@ -25,7 +25,7 @@ GRID = 64  # images in a sample grid
 
 
 class DivergedError(UserError):
-    """The loss is no longer a number. `model` holds the averaged weights of the last step at which it was."""
+    """A loss or a weight is no longer a number. `model` holds those of the last logged step that were."""
 
     def __init__(self, message: str, model: Model) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ def train(
 
     Raises:
         UserError: the batch is larger than the set.
-        DivergedError: a loss is NaN or infinite.
+        DivergedError: a loss or a weight is NaN or infinite; this is looked for when `log` is due.
     """
     if params.batch_size > len(images):
         raise UserError(f"batch_size {params.batch_size} exceeds the {len(images)} training images; lower it")
@@ -64,8 +64,8 @@ def train(
         model.parts[name] = fabric.setup_module(part)
     optimizers = {update: _optimizer(model, parts, fabric) for update, parts in model.updates.items()}
     ema = Ema(_unwrapped(model).parts, model.averaged, params.ema_halflife_images)
-    averaged = _with_parts(model, ema.modules)
-    last_good = _with_parts(model, copy.deepcopy(ema.modules))
+    averaged = _unwrapped(_with_parts(model, ema.modules))
+    last_good = _with_parts(averaged, copy.deepcopy(averaged.parts))
     grid_latents = torch.randn(GRID, model.latent_dim, generator=torch.Generator().manual_seed(seed)).to(fabric.device)
 
     steps = math.ceil(params.budget_images / params.batch_size)
@@ -93,13 +93,14 @@ def train(
 
         if step % log_every == 0 or step == steps:
             values = {name: value.item() for name, value in scalars.items()}
-            _check_finite(values, step, seen_images, last_good)
-            _copy_weights(averaged, last_good)
+            _check_finite(values, averaged, step, seen_images, last_good)
+            for name, part in averaged.parts.items():
+                last_good.parts[name].load_state_dict(part.state_dict())
             log(seen_images, values)
         if seen_images >= next_grid or step == steps:
             show(seen_images, draw(averaged, grid_latents))
             next_grid += grid_every
-    return _unwrapped(averaged)
+    return averaged
 
 
 def _order(n: int, batch_size: int, seed: int) -> Iterator[NDArray[np.int64]]:
@@ -128,15 +129,11 @@ def _unwrapped(model: Model) -> Model:
     return _with_parts(model, {name: getattr(part, "module", part) for name, part in model.parts.items()})
 
 
-def _copy_weights(source: Model, target: Model) -> None:
-    for name in source.averaged:
-        target.parts[name].load_state_dict(source.parts[name].state_dict())
-
-
-def _check_finite(values: dict[str, float], step: int, seen_images: int, last_good: Model) -> None:
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
+def _check_finite(values: dict[str, float], model: Model, step: int, seen_images: int, last_good: Model) -> None:
+    bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
+    for name, part in model.parts.items():  # a finite loss may have had an infinite gradient
+        if not all(weights.isfinite().all() for weights in part.parameters()):
+            bad.append(f"the {name} has weights that are no numbers")
     if bad:
-        message = (
-            f"{bad[0]} is {values[bad[0]]} at step {step} ({seen_images} images); try a tenth of the learning rate"
-        )
-        raise DivergedError(message, _unwrapped(last_good))
+        message = f"{bad[0]} at step {step} ({seen_images} images); try a tenth of the learning rate"
+        raise DivergedError(message, last_good)

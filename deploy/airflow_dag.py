@@ -1,0 +1,14 @@
+"""Airflow DAG: retrain every night. Exit codes 10, 11 and 75 are outcomes without a new model, not failures."""
+
+from datetime import datetime
+
+from airflow import DAG
+from airflow.providers.standard.operators.bash import BashOperator
+
+with DAG("pullback_retrain", schedule="30 2 * * *", start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1):
+    BashOperator(
+        task_id="retrain",
+        bash_command=".venv/bin/pullback retrain",
+        cwd="/srv/pullback",
+        skip_on_exit_code=[10, 11, 75],
+    )

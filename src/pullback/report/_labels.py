@@ -1,0 +1,43 @@
+"""How are names and numbers of the pipeline written for a reader?"""
+
+from collections.abc import Iterable
+from math import floor, log10
+
+LABELS = {
+    "ema": "EMA",
+    "fid": "FID",
+    "gan": "GAN",
+    "inception_score": "classifier score",
+    "isomap": "Isomap",
+    "kid": "KID",
+    "kl": "KL",
+    "pca": "PCA",
+    "tsne": "t-SNE",
+    "vae": "VAE",
+}
+
+
+def label(name: str) -> str:
+    """ "vae prior" -> "VAE prior". Words that are not in `LABELS` stay as they are in params.yaml."""
+    return LABELS.get(name) or " ".join(LABELS.get(word, word) for word in name.replace("_", " ").split())
+
+
+def joined(names: Iterable[str]) -> str:
+    """ "gan", "vae" -> "GAN and VAE"."""
+    *most, last = map(label, names)
+    return " and ".join(filter(None, [", ".join(most), last]))
+
+
+def decimals(values: Iterable[float]) -> int:
+    """How many decimals give the smallest of these values three significant digits; at most 4."""
+    smallest = max(min(map(abs, values)), 1e-2)
+    return max(0, 2 - floor(log10(smallest)))
+
+
+def number(value: float, decimals: int) -> str:
+    """With a true minus sign, and none before a zero."""
+    return f"{value:z,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def interval(low: float, high: float, decimals: int) -> str:
+    return f"{number(low, decimals)} to {number(high, decimals)}"

@@ -1,0 +1,55 @@
+"""How do the sections become one page that opens anywhere, without a network?"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from markupsafe import Markup
+
+from pullback.report._labels import decimals, interval, joined, label, number
+from pullback.report._results import Results
+from pullback.report._section import Section
+
+HERE = Path(__file__).parent
+
+
+def render(results: Results, sections: Mapping[str, Section]) -> str:
+    """The page: its summary, and the sections by name, in their order."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("page.html.j2").render(
+        title=f"{joined(results.evaluations)} on {label(results.prepared['name'])}",
+        summary=summary(results),
+        style=Markup((HERE / "style.css").read_text()),
+        sections=sections,
+    )
+
+
+def summary(results: Results) -> str:
+    """Who leads by the first metric, whether by more than chance, and what real images score."""
+    data = results.prepared
+    images = f"{sum(data['images'].values()):,} images of {data['size']} by {data['size']} pixels."
+    if not results.better:
+        return images
+    metric, direction = next(iter(results.better.items()))
+    scores = {source: each[metric] for source, each in results.scores.items()}
+    first, *others = sorted(scores, key=lambda source: scores[source]["value"], reverse=direction == "higher")
+    places = decimals(each["value"] for each in scores.values())
+    told = {
+        source: f"{number(each['value'], places)} ({interval(each['low'], each['high'], places)})"
+        for source, each in scores.items()
+    }
+    verdict = label(first)
+    if others:
+        apart = _apart(scores[first], scores[others[0]])
+        verdict += " leads" if apart else f" and {label(others[0])} are too close to call"
+    against = ", ".join(f"{told[source]} for {label(source)}" for source in others)
+    return (
+        f"{images} By {label(metric)} on the features of the {label(results.feature_map['name'])} map, "
+        f"{direction} being better, {verdict}: {told[first]}{' against ' if against else ''}{against}. "
+        f"Other real images score {number(results.floor[metric]['value'], places)}."
+    )
+
+
+def _apart(a: Mapping[str, float], b: Mapping[str, float]) -> bool:
+    return a["high"] < b["low"] or b["high"] < a["low"]

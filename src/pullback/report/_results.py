@@ -1,0 +1,68 @@
+"""What may a section of the report show? Everything that the pipeline has found, as plain data and arrays."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The outputs of all stages. A *source* of images is "real", or a model and its sampling method: "gan prior"."""
+
+    params: dict[str, Any]
+    """All of params.yaml."""
+    prepared: dict[str, Any]
+    """metrics/prepare.json: name, size, channels, classes, counts."""
+    feature_map: dict[str, Any]
+    """metrics/extractor.json: the name of the feature map and its scores."""
+    real: Images
+    """(n, c, h, w), the test split."""
+    samples: dict[str, Images]
+    """(n, c, h, w) by source."""
+    reconstructions: dict[str, Images]
+    """(m, c, h, w) by model, of the first m of `real`; only of models that can encode."""
+    curves: dict[str, dict[str, NDArray[np.float64]]]
+    """By model, the columns of its training curve, among them `seen_images`."""
+    better: dict[str, Literal["lower", "higher"]]
+    """The metrics in the order of params.yaml, and which direction of each is better; the first one leads."""
+    evaluations: dict[str, dict[str, Any]]
+    """metrics/evaluate/MODEL.json by model."""
+    manifold: dict[str, Any]
+    """metrics/manifold.json: scores of the maps, shares of the clusters, dimensions."""
+    maps: dict[str, NDArray[np.float64]]
+    """Coordinates (n, 2) by method, NaN for points that it cannot place."""
+    map_sources: NDArray[np.str_]
+    """(n,), the source of each point."""
+    examples: Images
+    """(k, c, h, w), the real image nearest to the centre of each cluster."""
+    versions: dict[str, str]
+    """Of the programs at work."""
+    revision: str
+    """Of the code; empty outside git."""
+    speeds: dict[str, dict[str, float]]
+    """metrics/speed/STAGE.json by stage, in the order of the pipeline; differs between reruns."""
+    recorded: dict[str, str]
+    """When and in which runs; differs between reruns."""
+
+    @property
+    def sources(self) -> list[str]:
+        """ "real" first."""
+        return ["real", *self.samples]
+
+    @property
+    def scores(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Source -> metric -> value, low, high."""
+        return {
+            f"{model} {method}": scores
+            for model, evaluation in self.evaluations.items()
+            for method, scores in evaluation["methods"].items()
+        }
+
+    @property
+    def floor(self) -> dict[str, dict[str, float]]:
+        """Metric -> value, low, high of training images in the place of generated ones."""
+        return next(iter(self.evaluations.values()))["floor"]

@@ -1,0 +1,57 @@
+"""What is a section of the report, and of which blocks is its text made?
+
+A section is one file here with `section(results: Results) -> Section`, switched on by name in params.yaml. Its HTML is
+made of the functions below, which escape what they are given unless it is `Markup` already.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from pullback.report._figures import Figure
+
+NOTHING = Markup("")
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    html: Markup
+    figures: Sequence[Figure] = ()
+    """Those inside `html`, which are also written as files."""
+
+
+def heading(text: str) -> Markup:
+    return Markup("<h3>{}</h3>\n").format(text)
+
+
+def paragraph(text: str) -> Markup:
+    return Markup("<p>{}</p>\n").format(text)
+
+
+def definitions(meanings: Mapping[str, str]) -> Markup:
+    return Markup("<dl>{}</dl>\n").format(
+        NOTHING.join(Markup("<dt>{}</dt><dd>{}</dd>").format(*each) for each in meanings.items())
+    )
+
+
+def gallery(figures: Iterable[Figure], style: str = "") -> Markup:
+    """Figures side by side, as many as the window is wide enough for."""
+    return Markup('<div class="gallery {}">{}</div>\n').format(style, NOTHING.join(figure.html for figure in figures))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], style: str = "") -> Markup:
+    """Rows of a name and its values; it scrolls by itself where the window is too narrow."""
+    body = NOTHING.join(
+        Markup("<tr>{}{}</tr>\n").format(_cells("row", name), _cells("", *values)) for name, *values in rows
+    )
+    return Markup(
+        '<div class="scroll" tabindex="0"><table class="{}">\n'
+        "<thead><tr>{}</tr></thead>\n<tbody>{}</tbody>\n</table></div>\n"
+    ).format(style, _cells("col", *head), body)
+
+
+def _cells(scope: str, *contents: str) -> Markup:
+    cell = Markup(f'<th scope="{scope}">{{}}</th>' if scope else "<td>{}</td>")
+    return NOTHING.join(cell.format(content) for content in contents)

@@ -1,0 +1,36 @@
+"""How much of an image survives in a model's latent space?"""
+
+import numpy as np
+
+from pullback.report._figures import Figure, columns, picture
+from pullback.report._labels import label
+from pullback.report._results import Images, Results
+from pullback.report._section import NOTHING, Section, gallery, heading, paragraph
+
+STRIPS = 3
+
+
+def section(results: Results) -> Section:
+    strips = {model: _strips(model, results.real, images) for model, images in results.reconstructions.items()}
+    if not strips:
+        return Section("Reconstructions", paragraph("None of the models can encode an image."))
+    note = paragraph(
+        "Upper rows: images of the test split. Lower rows: what is left of them after encoding and decoding."
+    )
+    html = NOTHING.join(heading(label(model)) + gallery(figures) for model, figures in strips.items())
+    return Section("Reconstructions", note + html, [figure for figures in strips.values() for figure in figures])
+
+
+def _strips(model: str, real: Images, reconstructed: Images) -> list[Figure]:
+    """Rows of originals, each above the row of their reconstructions."""
+    across = columns(real.shape[-1])
+    starts = range(0, min(len(reconstructed), STRIPS * across), across)
+    rows = [(real[start : start + across], reconstructed[start : start + across]) for start in starts]
+    return [
+        picture(
+            f"reconstructions-{model}-{i}",
+            np.concatenate([above[: len(below)], below]),
+            f"{len(below)} test images above their reconstructions by {label(model)}",
+        )
+        for i, (above, below) in enumerate(rows)
+    ]

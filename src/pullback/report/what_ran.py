@@ -1,0 +1,57 @@
+"""What was run, on what data, by which code?"""
+
+from markupsafe import Markup
+
+from pullback.report._labels import label
+from pullback.report._results import Results
+from pullback.report._section import NOTHING, Section, definitions, heading, table
+
+
+def section(results: Results) -> Section:
+    html = Markup('<div class="columns"><div>{}{}</div><div>{}</div></div>\n').format(
+        _facts(results), _classes(results), _parameters(results)
+    )
+    return Section("What ran", html)
+
+
+def _facts(results: Results) -> Markup:
+    data, dropped = results.prepared, results.prepared["dropped"]
+    colors = {1: "grey", 3: "RGB"}[data["channels"]]
+    scores = [f"{label(key)} {value:.1%}" for key, value in results.feature_map.items() if key != "name"]
+    return definitions(
+        {
+            "Data": f"{label(data['name'])}, {data['size']} by {data['size']} pixels, {colors}",
+            "Images": ", ".join(f"{count:,} in {split}" for split, count in data["images"].items()),
+            "Removed": f"{dropped['broken']:,} unreadable, {dropped['duplicates']:,} duplicates "
+            f"({dropped['leaked']:,} between train and test)",
+            "Feature map": ", ".join([label(results.feature_map["name"]), *scores]),
+            "Seed": str(results.params["seed"]),
+            "Data digest": data["digest"],
+            "Code": results.revision or "not under version control",
+            "Versions": ", ".join(f"{program} {version}" for program, version in results.versions.items()),
+        }
+    )
+
+
+def _classes(results: Results) -> Markup:
+    classes = results.prepared["classes"]
+    if not classes:
+        return NOTHING
+    counts = results.prepared["per_class"]
+    rows = [[split, *(f"{count[name]:,}" for name in classes)] for split, count in counts.items()]
+    return heading("Images per class") + table(["", *classes], rows)
+
+
+def _parameters(results: Results) -> Markup:
+    """A row per parameter, a column per model."""
+    models = {name: results.params["models"][name] for name in results.evaluations}
+    keys = dict.fromkeys(key for params in models.values() for key in params)
+    rows = [[label(key), *(_written(params.get(key)) for params in models.values())] for key in keys]
+    methods = (", ".join(results.params["sample"]["methods"][name]) for name in models)
+    return heading("Parameters") + table(["", *map(label, models)], [*rows, ["sampled by", *methods]])
+
+
+def _written(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

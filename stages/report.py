@@ -1,0 +1,70 @@
+"""All results -> report/index.html: a page that shows what ran and what came of it; report/figures: its pictures."""
+
+import sys
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pullback import files, plugins, tracking
+from pullback.pipeline import Stage, path, stage
+from pullback.report._page import render
+from pullback.report._results import Results
+
+IMAGES, SAMPLES, MANIFOLD, OUT = Path("data/images"), Path("data/samples"), Path("data/manifold"), Path("report")
+PROGRAMS = ["torch", "numpy", "scikit-learn"]  # on which the numbers depend
+
+
+def main() -> None:
+    keys = ["seed", "models", "train.models", "sample.methods", "evaluate.metrics", "manifold", "report"]
+    with stage(
+        "report", keys=keys, reads=["prepare", "extractor", "train@*", "sample@*", "evaluate@*", "manifold"]
+    ) as run:
+        results = read(run)
+        sections = {name: plugins.load("report", name).section(results) for name in run.params.report.sections}
+        for figure in (figure for section in sections.values() for figure in section.figures):
+            files.write_bytes(OUT / "figures" / f"{figure.name}.png", figure.png)
+        files.write_text(OUT / "index.html", render(results, sections))
+        run.tracked.publish(OUT / "index.html", "report")
+
+
+def read(run: Stage) -> Results:
+    models = run.params.train.models
+    methods = {f"{model} {way}": SAMPLES / model / way for model in models for way in run.params.sample.methods[model]}
+    encoded = {model: SAMPLES / model / "reconstructions.npy" for model in models}
+    better: dict[str, Any] = {}
+    for metric in run.params.evaluate.metrics:
+        better |= plugins.load("evaluation", metric).BETTER
+    per_model = [f"{each}@{model}" for each in ("train", "sample", "embed", "evaluate") for model in models]
+    stages = ["download", "prepare", "extractor", "embed-real", *per_model, "manifold"]
+    return Results(
+        params=run.params.model_dump(),
+        prepared=files.read_json(Path("metrics/prepare.json")),
+        feature_map=files.read_json(Path("metrics/extractor.json")),
+        real=files.read_array(IMAGES / "test/images.npy", mmap=True),
+        samples={source: files.read_array(folder / "images.npy", mmap=True) for source, folder in methods.items()},
+        reconstructions={model: files.read_array(file) for model, file in encoded.items() if file.exists()},
+        curves={model: files.read_table(path("metrics", f"train@{model}", ".csv")) for model in models},
+        better=better,
+        evaluations={model: files.read_json(path("metrics", f"evaluate@{model}", ".json")) for model in models},
+        manifold=files.read_json(Path("metrics/manifold.json")),
+        maps={name: files.read_array(MANIFOLD / "maps" / f"{name}.npy") for name in run.params.manifold.maps},
+        map_sources=np.array(files.read_json(MANIFOLD / "sources.json")),
+        examples=files.read_array(MANIFOLD / "images.npy", mmap=True)[files.read_array(MANIFOLD / "examples.npy")],
+        versions={"Python": sys.version.split()[0]} | {name: version(name) for name in PROGRAMS},
+        revision=revision(),
+        speeds={each: files.read_json(path("metrics/speed", each, ".json")) for each in stages},
+        recorded={"Rendered": f"{datetime.now():%Y-%m-%d %H:%M}", "MLflow run of the pipeline": run.tracked.parent_id},
+    )
+
+
+def revision() -> str:
+    tags = tracking.revision()
+    changed = ", with uncommitted changes" if tags.get("git.dirty") == "true" else ""
+    return tags.get("mlflow.source.git.commit", "") + changed
+
+
+if __name__ == "__main__":
+    main()

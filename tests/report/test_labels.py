@@ -1,0 +1,27 @@
+import pytest
+
+from pullback.report._labels import decimals, interval, joined, label, number
+
+
+def test_label_knows_abbreviations_and_leaves_the_rest():
+    assert label("vae prior") == "VAE prior"
+    assert label("inception_score") == "classifier score"
+    assert label("spectral_norm") == "spectral norm"
+
+
+def test_joined():
+    assert joined(["gan"]) == "GAN"
+    assert joined(["gan", "vae", "flow"]) == "GAN, VAE and flow"
+
+
+@pytest.mark.parametrize(
+    ("values", "places"), [([250.4, 1300], 0), ([14.05, 5.5], 2), ([-0.5], 3), ([0.02], 4), ([0.0], 4)]
+)
+def test_decimals_keep_three_digits_of_the_smallest(values, places):
+    assert decimals(values) == places
+
+
+def test_number_has_a_true_minus_and_no_minus_zero():
+    assert number(-1234.5, 1) == "\N{MINUS SIGN}1,234.5"
+    assert number(-0.001, 2) == "0.00"
+    assert interval(-1, 2, 0) == "\N{MINUS SIGN}1 to 2"

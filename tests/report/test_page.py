@@ -1,0 +1,163 @@
+"""The whole page: complete, self-contained, repeatable, and readable in a browser."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pullback import plugins
+from pullback.report._page import render, summary
+from pullback.report._results import Results
+from pullback.report._section import Section
+
+CHROMIUM = Path("/usr/bin/chromium")
+ORDER = ["what_ran", "images", "reconstructions", "curves", "scores", "maps", "cost"]
+
+
+def sections(results: Results) -> dict[str, Section]:
+    return {name: plugins.load("report", name).section(results) for name in ORDER}
+
+
+def page(results: Results) -> str:
+    return render(results, sections(results))
+
+
+def test_every_section_is_in_the_page_and_in_the_contents(results):
+    html = page(results)
+    for name, section in sections(results).items():
+        assert f'<section id="{name}">' in html
+        assert f'<a href="#{name}">{section.title}</a>' in html
+
+
+def test_every_plugin_is_tested_here():
+    assert plugins.names("report") == sorted(ORDER)
+
+
+def test_the_same_results_give_the_same_bytes(results):
+    first, second = sections(results), sections(results)
+    assert render(results, first) == render(results, second)
+    assert [figure.png for each in first.values() for figure in each.figures] == [
+        figure.png for each in second.values() for figure in each.figures
+    ]
+
+
+def test_only_the_cost_differs_between_two_runs_of_the_same_results(results):
+    other = replace(results, speeds={"download": {"seconds": 9.9}}, recorded={"Rendered": "2021-01-01 10:10"})
+    before, after = sections(results), sections(other)
+    assert [name for name in ORDER if before[name].html != after[name].html] == ["cost"]
+    assert summary(results) == summary(other)
+
+
+def test_the_page_requests_nothing(results):
+    html = page(results)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^"']*""", html)
+    assert not re.findall(r"""@import|url\(["']?(?!#)""", html)
+    assert "<script" not in html
+
+
+def test_every_figure_has_a_text_and_a_name_of_its_own(results):
+    html = page(results)
+    pictures = re.findall(r"<(?:img|svg)[^>]*>", html)
+    figures = [figure for each in sections(results).values() for figure in each.figures]
+    assert len(pictures) == len(figures) == len({figure.name for figure in figures})
+    assert all(re.search(r'(?:alt|aria-label)="[^"]{5,}"', picture) for picture in pictures)
+    assert all(figure.png.startswith(b"\x89PNG") for figure in figures)
+
+
+def test_no_id_occurs_twice(results):
+    ids = re.findall(r'\sid="([^"]+)"', page(results))
+    assert len(ids) == len(set(ids))
+
+
+def test_names_from_the_data_are_escaped(results):
+    assert "<dog>" not in page(results)
+    assert "&lt;dog&gt;" in page(results)
+
+
+@pytest.mark.parametrize(("size", "channels"), [(8, 1), (28, 1), (32, 3), (128, 3)])
+def test_images_of_any_size_make_a_light_page(parts, size, channels):
+    assert len(page(Results(**parts(size, channels)))) < 10e6
+
+
+def test_data_without_classes_models_without_encoders_maps_without_logits(parts):
+    ordinary = parts()
+    evaluations = {model: each | {"class_shares": {}} for model, each in ordinary["evaluations"].items()}
+    prepared = ordinary["prepared"] | {"classes": [], "per_class": {"train": {}, "test": {}}}
+    html = page(
+        Results(**parts(evaluations=evaluations, prepared=prepared, reconstructions={}, feature_map={"name": "pixels"}))
+    )
+    assert "Images per class" not in html
+    assert "Classes" not in html
+    assert "None of the models can encode an image." in html
+
+
+def test_one_model_alone(parts):
+    whole = parts()
+    one = {key: {"gan": whole[key]["gan"]} for key in ("evaluations", "curves")}
+    one["samples"] = {"gan prior": whole["samples"]["gan prior"]}
+    html = page(Results(**parts(**one, reconstructions={}, map_sources=np.repeat(["real", "gan prior"], 30))))
+    assert "<h1>GAN on pets</h1>" in html
+
+
+def test_a_report_without_metrics(parts):
+    results = Results(**parts(better={}))
+    assert summary(results) == "100 images of 8 by 8 pixels."
+    assert "No metric is switched on." in page(results)
+
+
+def test_summary_says_who_leads_and_when_nobody_does(results, parts):
+    assert "GAN prior leads: 4.00 (3.60 to 4.40) against 8.00 (7.20 to 8.80) for VAE prior." in summary(results)
+    equal = parts()
+    equal["evaluations"]["vae"] = equal["evaluations"]["gan"]
+    assert "GAN prior and VAE prior are too close to call" in summary(Results(**equal))
+    assert "VAE prior leads" in summary(replace(results, better={"fid": "higher"}))
+
+
+def test_many_sources(parts):
+    """More than there are colours, and several of one model."""
+    whole = parts()
+    sources = [f"vae way{i}" for i in range(7)]
+    whole["samples"] = dict.fromkeys(sources, whole["real"])
+    scores = whole["evaluations"]["vae"]["methods"]["prior"]
+    shares = {f"way{i}": [0.5, 0.5] for i in range(7)} | {"test": [0.5, 0.5]}
+    whole["evaluations"] = {
+        "vae": whole["evaluations"]["vae"] | {"methods": {f"way{i}": scores for i in range(7)}, "class_shares": shares}
+    }
+    for key in ("points", "dimension", "cluster_shares"):
+        whole["manifold"][key] = dict.fromkeys(["real", *sources], whole["manifold"][key]["real"])
+    whole["manifold"]["missed_clusters"] = {source: [] for source in sources}
+    whole["map_sources"] = np.resize(["real", *sources], 60)
+    html = page(Results(**whole))
+    assert all(source.replace("vae", "VAE") in html for source in sources)
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser: {CHROMIUM} is missing (Debian: apt install chromium)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_shows_every_section(results, tmp_path, scheme):
+    from playwright.sync_api import sync_playwright
+
+    file = tmp_path / "index.html"
+    file.write_text(page(results))
+    said: list[str] = []
+    requested: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        for width in (1280, 390):
+            tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            tab.on("console", lambda message: said.append(message.text))
+            tab.on("pageerror", lambda error: said.append(str(error)))
+            tab.on("request", lambda request: requested.append(request.url))
+            tab.goto(file.as_uri())
+            assert [each.inner_text() for each in tab.locator("h2").all()] == [
+                section.title for section in sections(results).values()
+            ]
+            assert all(each.bounding_box()["height"] > 50 for each in tab.locator("section").all())
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            tab.screenshot(path=tmp_path / f"{scheme}-{width}.png", full_page=True)
+        browser.close()
+    assert not said
+    assert {url for url in requested if not url.startswith("data:")} == {file.as_uri()}

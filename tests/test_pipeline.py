@@ -1,0 +1,242 @@
+"""The whole pipeline, small, in a clone of its own: what it makes, records, skips and repeats."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+ROOT = Path(__file__).parents[1]
+SMALL = {
+    "budget_images: 60_000": "budget_images: 3_200",
+    r"budget_images: \d+_000(?=  )": "budget_images: 1_280",
+    "width: 32": "width: 8",
+    "max_points: 500": "max_points: 100",
+    "clusters: 10 ": "clusters: 4 ",
+    "log_every: 50": "log_every: 5",
+    "name: digits ": "name: folder ",
+    "source: null  ": "source: own-images  ",
+    "size: null  ": "size: 8  ",
+    "channels: null  ": "channels: 1  ",
+}
+STAGES = {
+    "download", "prepare", "extractor", "train@gan", "train@vae", "sample@gan", "sample@vae",
+    "embed-real", "embed@gan", "embed@vae", "evaluate@gan", "evaluate@vae", "manifold", "report",
+}  # fmt: skip
+
+
+class Clone:
+    """A copy of the repository's files, committed to a git repository of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+        ).stdout.split("\n")
+        for name in filter(None, listed):
+            if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith("metrics/"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        for command in ("init -q", "add -A", "-c user.name=test -c user.email=test@localhost commit -q -m start"):
+            subprocess.run(["git", *command.split()], cwd=folder, check=True)
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+        env = inherited | {"PATH": path, "PYTHONPATH": str(self.folder / "src")} | environment
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=400)
+
+    def edit(self, pattern: str, replacement: str) -> None:
+        params = self.folder / "params.yaml"
+        text, count = re.subn(pattern, replacement, params.read_text())
+        assert count, f"{pattern} is not in params.yaml"
+        params.write_text(text)
+
+    def json(self, name: str) -> dict:
+        return json.loads((self.folder / name).read_text())
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+
+    def runs(self, condition: str = "") -> list:
+        client = self.client
+        return client.search_runs([client.get_experiment_by_name("pullback").experiment_id], condition)
+
+    def digests(self) -> dict[str, str]:
+        """Of every output but runs/, metrics/speed/ and the report's section on cost."""
+        digests = {}
+        for folder in ("data", "models", "metrics", "report"):
+            for file in sorted((self.folder / folder).rglob("*")):
+                name = str(file.relative_to(self.folder))
+                if file.is_file() and not name.startswith("metrics/speed/"):
+                    content = file.read_bytes()
+                    if name == "report/index.html":
+                        content, found = re.subn(rb'<section[^>]*id="cost".*?</section>', b"", content, flags=re.DOTALL)
+                        assert found
+                    digests[name] = hashlib.md5(content).hexdigest()
+        return digests
+
+
+def digits_as_pngs(folder: Path) -> None:
+    """900 of scikit-learn's digits as a person's own images, one folder per class."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    for index, (image, label) in enumerate(zip(digits.images[:900], digits.target, strict=False)):
+        path = folder / f"digit {label}" / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image * 15.9375).astype("uint8")).save(path)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which the pipeline has run once."""
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    digits_as_pngs(clone.folder / "own-images")
+    for pattern, replacement in SMALL.items():
+        clone.edit(pattern, replacement)
+    result = clone.run("dvc", "repro")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return clone
+
+
+def test_every_stage_is_a_finished_run_under_one_parent(clone: Clone) -> None:
+    parents = clone.runs("tags.pipeline LIKE '%'")
+    assert [run.info.status for run in parents] == ["FINISHED"]
+    children = clone.runs(f"tags.`mlflow.parentRunId` = '{parents[0].info.run_id}'")
+    assert {run.data.tags["stage"] for run in children} == STAGES
+    assert {run.info.status for run in children} == {"FINISHED"}
+
+
+def test_the_parent_carries_params_headline_scores_and_the_dataset(clone: Clone) -> None:
+    (parent,) = clone.runs("tags.pipeline LIKE '%'")
+    assert parent.data.params["models.vae.beta"] == "1.0"
+    scores = clone.json("metrics/evaluate/gan.json")["methods"]["prior"]
+    assert parent.data.metrics["gan.prior.fid"] == pytest.approx(scores["fid"]["value"])
+    (dataset,) = parent.inputs.dataset_inputs
+    assert dataset.dataset.digest == clone.json("metrics/prepare.json")["digest"]
+
+
+def test_a_training_run_has_curves_sample_grids_a_model_and_a_link_to_its_data(clone: Clone) -> None:
+    run_id = clone.json("runs/train/gan.json")["run_id"]
+    run = clone.client.get_run(run_id)
+    curve = clone.client.get_metric_history(run_id, "discriminator_loss")
+    assert [point.step for point in curve] == [320, 640, 960, 1280]
+    assert run.data.tags["input.prepare"] == clone.json("runs/prepare.json")["run_id"]
+    images = clone.client.list_artifacts(run_id, "images")
+    assert any(image.path.endswith(".png") for image in images)
+    model = clone.client.get_logged_model(clone.json("runs/train/gan.json")["model_id"])
+    assert model.name == "gan"
+
+
+def test_the_report_is_an_artifact_of_the_parent(clone: Clone) -> None:
+    (parent,) = clone.runs("tags.pipeline LIKE '%'")
+    assert "index.html" in str([file.path for file in clone.client.list_artifacts(parent.info.run_id, "report")])
+
+
+def test_a_second_run_does_nothing(clone: Clone) -> None:
+    before = len(clone.runs())
+    result = clone.run("dvc", "repro")
+    assert "Data and pipelines are up to date" in result.stdout
+    assert len(clone.runs()) == before
+
+
+def test_git_sees_no_output_that_it_should_not_keep(clone: Clone) -> None:
+    changed = clone.run("git", "status", "--porcelain", "--untracked-files=all").stdout.splitlines()
+    kept = [line[3:] for line in changed if not line[3:].startswith(("metrics/", "own-images/", '"own-images/'))]
+    assert sorted(kept) == ["dvc.lock", "params.yaml"]
+
+
+def test_editing_the_vae_retrains_the_vae_alone(clone: Clone) -> None:
+    params = (clone.folder / "params.yaml").read_text()
+    clone.edit("beta: 1.0", "beta: 2.0")
+    plan = clone.run("dvc", "repro", "--dry").stdout
+    (clone.folder / "params.yaml").write_text(params)
+    # A dry run knows of the outputs of train@vae only that they may change; the report shows the parameters.
+    assert set(re.findall(r"Running stage '(.+?)'", plan)) == {"train@vae", "report"}, plan
+
+
+def test_a_forced_run_gives_the_same_bytes(clone: Clone) -> None:
+    before = clone.digests()
+    assert len(before) > 40
+    result = clone.run("dvc", "repro", "--force")
+    assert result.returncode == 0, result.stdout + result.stderr
+    after = clone.digests()
+    assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == set()
+
+
+def test_a_wrong_key_stops_the_first_stage_that_would_run(clone: Clone) -> None:
+    before = clone.digests()
+    params = (clone.folder / "params.yaml").read_text()
+    clone.edit("beta: 1.0", "betta: 1.0")
+    result = clone.run("dvc", "repro", "--force")
+    (clone.folder / "params.yaml").write_text(params)
+    assert result.returncode != 0
+    assert "download: params.yaml: models.vae.betta is no key; did you mean 'beta'?" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not {name for name, digest in clone.digests().items() if before[name] != digest}
+    assert clone.run("dvc", "checkout").returncode == 0
+
+
+def test_a_diverging_training_keeps_its_last_good_weights_and_says_what_to_try(clone: Clone) -> None:
+    params = (clone.folder / "params.yaml").read_text()
+    clone.edit(r"(?s)(gan:.*?learning_rate: )0.001", r"\g<1>1e+30")
+    result = clone.run(sys.executable, "stages/train.py", "gan")
+    (clone.folder / "params.yaml").write_text(params)
+    assert result.returncode == 1
+    assert re.search(r"train@gan: \w+ is (nan|-?inf) at step \d+ .*learning rate.*last good weights", result.stderr)
+    assert (clone.folder / ".checkpoints/train-gan/generator.safetensors").is_file()
+    (failed,) = clone.runs("attributes.status = 'FAILED' and tags.stage = 'train@gan'")
+    assert "learning rate" in failed.data.tags["error"]
+
+
+def test_images_can_be_drawn_from_the_trained_model(clone: Clone) -> None:
+    import numpy as np
+
+    first, second = (clone.run("pullback", "generate", f"{name}.npy", "--model", "vae", "--n", "7") for name in "ab")
+    assert first.returncode == second.returncode == 0, first.stderr
+    a, b = (np.load(clone.folder / f"{name}.npy") for name in "ab")
+    assert a.shape == (7, 1, 8, 8)
+    assert (a == b).all()
+
+
+def test_a_wrong_method_or_file_type_is_told_in_one_line(clone: Clone) -> None:
+    for arguments, message in (
+        (("x.png", "--method", "magic"), "sample.methods.gan has no 'magic'; it has prior"),
+        (("x.jpg",), "x.jpg must end in .png (a grid) or .npy (an array)"),
+    ):
+        result = clone.run("pullback", "generate", *arguments)
+        assert result.returncode == 1
+        assert result.stderr.strip() == f"pullback: {message}"
+        assert not (clone.folder / arguments[0]).exists()
+
+
+def test_too_few_images_name_the_key_and_the_remedy(clone: Clone) -> None:
+    params = (clone.folder / "params.yaml").read_text()
+    clone.edit(r"(evaluate:\n  images: )null", r"\g<1>4")
+    result = clone.run(sys.executable, "stages/evaluate.py", "gan")
+    (clone.folder / "params.yaml").write_text(params)
+    assert result.returncode == 1
+    assert re.search(r"evaluate@gan: evaluate\.metrics\.\w+: .* 4", result.stderr)
+    assert "Traceback" not in result.stderr
+
+
+def test_retraining_on_the_same_data_changes_nothing(clone: Clone) -> None:
+    for command in (
+        "add dvc.lock metrics params.yaml",
+        "-c user.name=test -c user.email=test@localhost commit -q -m run",
+    ):
+        clone.run("git", *command.split())
+    before = clone.digests()
+    result = clone.run("pullback", "retrain")
+    assert result.returncode == 10, result.stdout + result.stderr
+    assert clone.digests() == before
+    assert not clone.run("git", "status", "--porcelain", "--", "dvc.lock", "metrics").stdout

@@ -1,0 +1,26 @@
+"""The table for the terminal holds every score of every model beside the floor."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pullback import files
+from pullback.errors import UserError
+from pullback.summary import scores_table
+
+
+def test_scores_stand_beside_the_floor(tmp_path: Path) -> None:
+    for model, fid in (("gan", 3.25), ("vae", 12.5)):
+        scores = {"floor": {"fid": {"value": 0.125}}, "methods": {"prior": {"fid": {"value": fid}}}}
+        files.write_json(tmp_path / f"{model}.json", {"images": 9, "feature_map": "pixels"} | scores)
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(scores_table(tmp_path))
+    (row,) = (line for line in capture.get().splitlines() if "fid" in line)
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["fid", "0.125", "3.25", "12.5"]
+
+
+def test_no_scores_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no scores; run `dvc repro`"):
+        scores_table(tmp_path)
