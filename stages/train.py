@@ -10,7 +10,7 @@ import torch
 from pullback import files, plugins
 from pullback.errors import UserError
 from pullback.models._model import Generator
-from pullback.pictures import grid
+from pullback.pictures import enlarged, grid
 from pullback.pipeline import kept, path, stage
 from pullback.training import checkpoint
 from pullback.training.device import fabric
@@ -38,7 +38,7 @@ def main(name: str) -> None:
                 progress(seen_images, " ".join(f"{key} {value:.3g}" for key, value in scalars.items()))
 
             def show(seen_images: int, samples: np.ndarray) -> None:
-                run.tracked.image("samples", grid(samples), step=seen_images)
+                run.tracked.image("samples", enlarged(grid(samples), 256), step=seen_images)
 
             try:
                 trained = train(

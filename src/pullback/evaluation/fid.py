@@ -31,9 +31,11 @@ def scores(real: Set, fake: Set, params: Params, seed: int) -> dict[str, Estimat
     """`fid`: the value of these n images, as everyone reports it, with the interval of `fid_infinity`.
 
     So the interval covers the distance between the populations; where the bias c / n is large it ends below the value.
+    It is cut at 0, since no distance is negative.
     """
     value = frechet_distance(real.features, fake.features)
-    return {"fid": replace(fid_infinity(real.features, fake.features, seed), value=value)}
+    limit = fid_infinity(real.features, fake.features, seed)
+    return {"fid": replace(limit, value=value, low=max(limit.low, 0.0), high=max(limit.high, 0.0))}
 
 
 def fid_infinity(real: ArrayLike, fake: ArrayLike, seed: int = 0) -> Estimate:
