@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -31,18 +32,24 @@ STAGES = {
 }  # fmt: skip
 
 
+def no_results(folder: str, names: list[str]) -> set[str]:
+    """What .gitignore keeps out, and results."""
+    if Path(folder) == ROOT:
+        ignored = [line.strip("/\n") for line in (ROOT / ".gitignore").open()]
+        return {
+            name
+            for name in names
+            if any(fnmatch(name, pattern) for pattern in [*ignored, ".git", "dvc.lock", "metrics"])
+        }
+    return {"__pycache__", *(("cache", "tmp", "config.local") if Path(folder).name == ".dvc" else ())} & set(names)
+
+
 class Clone:
     """A copy of the repository's files, committed to a git repository of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        listed = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
-        ).stdout.split("\n")
-        for name in filter(None, listed):
-            if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith("metrics/"):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
+        shutil.copytree(ROOT, folder, ignore=no_results, dirs_exist_ok=True)
         for command in ("init -q", "add -A", "-c user.name=test -c user.email=test@localhost commit -q -m start"):
             subprocess.run(["git", *command.split()], cwd=folder, check=True)
 

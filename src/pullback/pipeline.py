@@ -5,6 +5,7 @@ mend in one line, without a traceback (set PULLBACK_TRACEBACK=1 to see it).
 """
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -78,6 +79,9 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = ()) -> Itera
         if os.environ.get("PULLBACK_TRACEBACK"):
             raise
         sys.exit(f"{name}: {error}")
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def _record_speed(stage: Stage, seconds: float) -> None:
