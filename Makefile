@@ -24,6 +24,7 @@ setup: .venv/ready
 	@touch $@
 
 repro: setup
+	@pullback check
 	@echo "Running the pipeline: dvc repro"
 	@dvc repro
 	@pullback summary

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pullback import files, plugins
 from pullback.pipeline import stage
-from pullback.training.device import fabric
+from pullback.training.device import device
 
 EXTRACTOR = Path("models/extractor")
 
@@ -14,8 +14,8 @@ def main(name: str) -> None:
     source = Path("data/images") if name == "real" else Path("data/samples") / name
     this, before = ("embed-real", "prepare") if name == "real" else (f"embed@{name}", f"sample@{name}")
     with stage(this, keys=["features.name", "train.accelerator"], reads=["extractor", before]) as run:
-        device = fabric(run.params.train.accelerator, "32-true").device
-        embed = plugins.load("features", run.params.features.name).load(EXTRACTOR, device)
+        on = device(run.params.train.accelerator)
+        embed = plugins.load("features", run.params.features.name).load(EXTRACTOR, on)
         for images_path in sorted(source.glob("*/images.npy")):
             images = files.read_array(images_path, mmap=True)
             features, logits = embed(images)

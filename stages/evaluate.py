@@ -1,7 +1,8 @@
 """data/features -> metrics/evaluate/MODEL.json: a model's scores with intervals, beside the floor.
 
 The reference is the test split, which no model has seen. The floor is what the training images score in the place of
-generated ones, at the same count: a model that copied its training set could reach it, and none can honestly beat it.
+generated ones, at the same count. A model that copied its training set would reach it; chance, or images that are fewer
+and more typical than the real ones, can pass it in single scores.
 """
 
 import sys
@@ -22,17 +23,19 @@ FEATURES = Path("data/features")
 def main(name: str) -> None:
     keys = ["seed", "evaluate", "features.name", f"sample.methods.{name}"]
     with stage(f"evaluate@{name}", keys=keys, reads=["embed-real", f"embed@{name}"]) as run:
-        methods = list(run.params.sample.methods[name])
-        sets = {"test": read_set("real/test"), "train": read_set("real/train")}
-        sets |= {method: read_set(f"{name}/{method}") for method in methods}
-        n = min(run.params.evaluate.images or sys.maxsize, *(len(each.features) for each in sets.values()))
-        sets = {key: subset(each, n, run.seed) for key, each in sets.items()}
+        test, train = read_set("real/test"), read_set("real/train")
+        drawn = {method: read_set(f"{name}/{method}") for method in run.params.sample.methods[name]}
+        n = min(
+            run.params.evaluate.images or sys.maxsize, *(len(each.features) for each in (test, train, *drawn.values()))
+        )
+        test, train = subset(test, n, run.seed), subset(train, n, run.seed)
+        drawn = {method: subset(each, n, run.seed) for method, each in drawn.items()}
 
         def scores(fake: Set) -> dict[str, Any]:
             values = {}
             for metric, params in run.params.evaluate.metrics.items():
                 with about(f"evaluate.metrics.{metric}"):
-                    estimates = plugins.load("evaluation", metric).scores(sets["test"], fake, params, run.seed)
+                    estimates = plugins.load("evaluation", metric).scores(test, fake, params, run.seed)
                 values |= {key: asdict(estimate) for key, estimate in estimates.items()}
             return values
 
@@ -40,12 +43,16 @@ def main(name: str) -> None:
             "feature_map": run.params.features.name,
             "images": n,
             "seed": run.seed,
-            "floor": scores(sets["train"]),
-            "methods": {method: scores(sets[method]) for method in methods},
-            "class_shares": {key: class_shares(each.logits) for key, each in sets.items() if each.logits is not None},
+            "floor": scores(train),
+            "methods": {method: scores(each) for method, each in drawn.items()},
+            "class_shares": {
+                key: class_shares(each.logits)
+                for key, each in {"real": test, **drawn}.items()
+                if each.logits is not None
+            },
         }
         files.write_json(path("metrics", run.name, ".json"), result)
-        run.images = n * len(sets)
+        run.images = n * (2 + len(drawn))
         for method, values in result["methods"].items():
             run.tracked.headline({f"{name}.{method}.{key}": each["value"] for key, each in values.items()})
         run.tracked.headline({f"floor.{key}": each["value"] for key, each in result["floor"].items()})

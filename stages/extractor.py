@@ -4,23 +4,23 @@ from pathlib import Path
 
 from pullback import files, plugins
 from pullback.pipeline import stage
-from pullback.training.device import fabric
+from pullback.training.device import device
 
 IMAGES, MODEL = Path("data/images"), Path("models/extractor")
 
 if __name__ == "__main__":
-    keys = ["seed", "features.name", "features.maps", "train.accelerator"]
+    keys = ["seed", "features", "train.accelerator"]
     with stage("extractor", keys=keys, reads=["prepare"]) as run:
         features = run.params.features
         feature_map = plugins.load("features", features.name)
-        device = fabric(run.params.train.accelerator, "32-true").device
+        on = device(run.params.train.accelerator)
         images = files.read_array(IMAGES / "train/images.npy", mmap=True)
         labels = files.read_array(IMAGES / "train/labels.npy")
         MODEL.mkdir(parents=True, exist_ok=True)
         classes = files.read_json(Path("metrics/prepare.json"))["classes"]
-        feature_map.build(images, labels, len(classes), features.maps[features.name], run.seed, device, MODEL)
+        feature_map.build(images, labels, len(classes), features.maps[features.name], run.seed, on, MODEL)
 
-        embed = feature_map.load(MODEL, device)
+        embed = feature_map.load(MODEL, on)
         test_images = files.read_array(IMAGES / "test/images.npy", mmap=True)
         scores = feature_map.scores(embed, test_images, files.read_array(IMAGES / "test/labels.npy"))
         files.write_json(Path("metrics/extractor.json"), {"name": features.name, **scores})

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pullback import files, plugins
-from pullback.errors import about
+from pullback.errors import UserError, about
 from pullback.manifold.clusters import kmeans, missed
 from pullback.manifold.dimension import two_nn
 from pullback.manifold.graph import components, knn_graph
@@ -41,7 +41,7 @@ def main() -> None:
         result: dict[str, Any] = {
             "points": {name: int((source == name).sum()) for name in folders},
             "components": components(graph)[0],
-            "dimension": {name: two_nn(x[source == name])._asdict() for name in folders},
+            "dimension": {name: dimension(x[source == name]) for name in folders},
             "cluster_shares": {name: shares.tolist() for name, shares in clusters.shares.items()},
             "missed_clusters": missed(clusters.shares),
             "maps": {},
@@ -50,10 +50,11 @@ def main() -> None:
             with about(f"manifold.maps.{method}"):
                 embedding = plugins.load("manifold", method).fit(x, params, run.seed)
             placed = embedding.embedded
-            result["maps"][method] = embedding.scores | {
-                "trustworthiness": trustworthiness(x[placed], embedding.coordinates[placed], settings.neighbors),
-                "continuity": continuity(x[placed], embedding.coordinates[placed], settings.neighbors),
-            }
+            with about("manifold.neighbors"):
+                result["maps"][method] = embedding.scores | {
+                    "trustworthiness": trustworthiness(x[placed], embedding.coordinates[placed], settings.neighbors),
+                    "continuity": continuity(x[placed], embedding.coordinates[placed], settings.neighbors),
+                }
             files.write_array(OUT / "maps" / f"{method}.npy", embedding.coordinates)
 
         files.write_array(OUT / "images.npy", np.concatenate(images))
@@ -65,6 +66,14 @@ def main() -> None:
         run.images = len(x)
         for method, scores in result["maps"].items():
             run.tracked.headline({f"{method}.trustworthiness": scores["trustworthiness"]})
+
+
+def dimension(features: np.ndarray) -> dict[str, float] | None:
+    """None for a model that draws fewer than three different images."""
+    try:
+        return two_nn(features)._asdict()
+    except UserError:
+        return None
 
 
 def _subset(path: Path, most: int, seed: int) -> np.ndarray:

@@ -4,7 +4,6 @@ import sys
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ PROGRAMS = ["torch", "numpy", "scikit-learn"]  # on which the numbers depend
 
 
 def main() -> None:
-    keys = ["seed", "models", "train.models", "sample.methods", "evaluate.metrics", "manifold", "report"]
+    keys = ["seed", "data", "features", "models", "train", "sample", "evaluate", "manifold", "report"]
     with stage(
         "report", keys=keys, reads=["prepare", "extractor", "train@*", "sample@*", "evaluate@*", "manifold"]
     ) as run:
@@ -34,9 +33,13 @@ def read(run: Stage) -> Results:
     models = run.params.train.models
     methods = {f"{model} {way}": SAMPLES / model / way for model in models for way in run.params.sample.methods[model]}
     encoded = {model: SAMPLES / model / "reconstructions.npy" for model in models}
-    better: dict[str, Any] = {}
-    for metric in run.params.evaluate.metrics:
-        better |= plugins.load("evaluation", metric).BETTER
+    evaluations = {model: files.read_json(path("metrics", f"evaluate@{model}", ".json")) for model in models}
+    better = {
+        score: direction
+        for metric in run.params.evaluate.metrics
+        for score, direction in plugins.load("evaluation", metric).BETTER.items()
+        if score in evaluations[models[0]]["floor"]
+    }
     per_model = [f"{each}@{model}" for each in ("train", "sample", "embed", "evaluate") for model in models]
     stages = ["download", "prepare", "extractor", "embed-real", *per_model, "manifold"]
     return Results(
@@ -48,7 +51,7 @@ def read(run: Stage) -> Results:
         reconstructions={model: files.read_array(file) for model, file in encoded.items() if file.exists()},
         curves={model: files.read_table(path("metrics", f"train@{model}", ".csv")) for model in models},
         better=better,
-        evaluations={model: files.read_json(path("metrics", f"evaluate@{model}", ".json")) for model in models},
+        evaluations=evaluations,
         manifold=files.read_json(Path("metrics/manifold.json")),
         maps={name: files.read_array(MANIFOLD / "maps" / f"{name}.npy") for name in run.params.manifold.maps},
         map_sources=np.array(files.read_json(MANIFOLD / "sources.json")),

@@ -9,7 +9,7 @@ import torch
 
 from pullback import files, plugins
 from pullback.errors import UserError
-from pullback.models._model import Generator
+from pullback.models._model import ImagesFromLatents
 from pullback.pictures import enlarged, grid
 from pullback.pipeline import kept, path, stage
 from pullback.training import checkpoint
@@ -59,7 +59,8 @@ def main(name: str) -> None:
         checkpoint.save(Path("models") / name, trained, description)
         files.write_table(path("metrics", run.name, ".csv"), curve)
         run.images = params.budget_images
-        run.tracked.model(name, Generator(trained), np.zeros((2, trained.latent_dim), np.float32))
+        example = np.zeros((2, trained.latent_dim), np.float32)
+        run.tracked.model(name, ImagesFromLatents(trained), example, step=curve[-1]["seen_images"])
 
 
 if __name__ == "__main__":

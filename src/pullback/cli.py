@@ -1,4 +1,4 @@
-"""`pullback`: what people and schedulers type.
+"""What do people and schedulers type? `pullback` and a command.
 
 Only what a command needs is imported, inside it, so that `pullback --help` answers at once.
 """
@@ -14,7 +14,11 @@ import typer
 
 from pullback.errors import UserError
 
-app = typer.Typer(help=__doc__.split("\n")[0], no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Draw from, judge and retrain the models of the pipeline.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 
 @contextmanager
@@ -24,6 +28,16 @@ def _sentences() -> Iterator[None]:
         yield
     except UserError as error:
         sys.exit(f"pullback: {error}")
+
+
+@app.command()
+def check() -> None:
+    """Check params.yaml and run nothing."""
+    from pullback import config
+
+    with _sentences():
+        config.read()
+        print("params.yaml is valid")
 
 
 @app.command()
@@ -41,11 +55,15 @@ def summary() -> None:
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000) -> None:
-    """Serve the MLflow UI on 127.0.0.1 and print the link to the runs."""
+    """Serve the MLflow UI on 127.0.0.1, or name the tracking server in use; print the link to the runs."""
     from pullback import config, tracking
 
     with _sentences():
         page = tracking.ui_path(config.read().tracking.experiment)
+    store = tracking.store_uri()
+    if store.startswith("http"):
+        print(f"Runs and charts: {store.rstrip('/')}/{page}")
+        return
     print(f"Runs and charts: http://127.0.0.1:{port}/{page}\nCtrl-C ends it.", flush=True)
     # Without its job runners the server is two processes instead of ten.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
@@ -53,7 +71,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000) -> 
         "mlflow",
         "server",
         "--backend-store-uri",
-        tracking.store_uri(),
+        store,
         "--host",
         "127.0.0.1",
         "--port",

@@ -112,13 +112,12 @@ class Report(Params):
 
 
 class GateRule(Params):
-    metric: Annotated[str, Field(min_length=1)]
-    better: Literal["lower", "higher"]
+    score: str
     margin: Annotated[float, Field(allow_inf_nan=False)] = 0.0
 
 
 class Retrain(Params):
-    gate: list[GateRule]
+    gate: Annotated[list[GateRule], Field(min_length=1)]
 
 
 class Tracking(Params):
@@ -172,7 +171,21 @@ def parse(content: Any, where: str = "params.yaml") -> Config:
     if config.features.name not in config.features.maps:
         name = config.features.name
         raise UserError(f"{where}: features.maps.{name} is missing; features.name is {name!r}, so give its block")
+    scores = directions(config)
+    for rule in config.retrain.gate:
+        if rule.score not in scores:
+            near = get_close_matches(rule.score, scores, n=1) or list(scores)
+            raise UserError(f"{where}: retrain.gate: {rule.score!r} is no score of this pipeline; try {near[0]!r}")
     return config
+
+
+def directions(config: Config) -> dict[str, Literal["lower", "higher"]]:
+    """Every score that the pipeline will have, as MODEL.METHOD.SCORE, and which direction of it is better."""
+    better: dict[str, Literal["lower", "higher"]] = {}
+    for metric in config.evaluate.metrics:
+        better |= plugins.load("evaluation", metric).BETTER
+    methods = [(model, method) for model in config.train.models for method in config.sample.methods[model]]
+    return {f"{model}.{method}.{score}": better[score] for model, method in methods for score in better}
 
 
 def _mistakes(schema: type[BaseModel], error: ValidationError, at: tuple[Any, ...] = ()) -> Iterator[str]:

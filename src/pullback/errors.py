@@ -1,5 +1,6 @@
-"""What went wrong that the person at the keyboard can mend."""
+"""What went wrong that the person at the keyboard can mend?"""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,13 @@ class UserError(ValueError):
 
     Stages and the command line print it without a traceback; a caller of the library gets an ordinary `ValueError`.
     """
+
+
+def refused(path: object, action: str, error: OSError) -> UserError:
+    """What to tell when the file system refuses: `refused("x.npy", "written", error)`."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    remedy = "make room there" if full else "mend that"
+    return UserError(f"{path} could not be {action}: {error.strerror or error}; {remedy} and run again")
 
 
 @contextmanager

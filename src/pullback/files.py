@@ -1,4 +1,4 @@
-"""How results reach the disk: whole, or not at all.
+"""How do results reach the disk? Whole, or not at all.
 
 Every file is written under a temporary name in its own folder, flushed to the disk and renamed, so that a reader never
 sees half of one and a killed stage leaves the old file or none. The bytes depend on the content alone: sorted keys, no
@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pullback.errors import UserError
+from pullback.errors import UserError, refused
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,9 +47,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         _remove(temporary)
         if temporary and error.filename not in (None, str(path), temporary):  # the block's trouble with another file
             raise
-        raise UserError(
-            f"{path} could not be written: {error.strerror or error}; make room there and run again"
-        ) from error
+        raise refused(path, "written", error) from error
     except BaseException:
         _remove(temporary)
         raise
@@ -61,11 +59,13 @@ def _remove(temporary: str | None) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
+    """`content` as the whole of a file; raises `UserError` as `replacing` does, like every `write_…` here."""
     with replacing(path) as file:
         file.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
+    """`text` in UTF-8."""
     write_bytes(path, text.encode())
 
 
@@ -75,6 +75,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
+    """What `write_json` wrote; raises `UserError` if the file is missing, like every `read_…` here."""
     return json.loads(_existing(path).read_text())
 
 
@@ -100,6 +101,7 @@ def read_table(path: Path) -> dict[str, NDArray[np.float64]]:
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
+    """An array of any shape and plain dtype as `.npy`; never pickles."""
     with replacing(path) as file:
         np.save(file, array, allow_pickle=False)
 
@@ -122,6 +124,7 @@ def write_tensors(path: Path, tensors: Mapping[str, "Tensor"], header: Any) -> N
 
 
 def read_tensors(path: Path) -> dict[str, "Tensor"]:
+    """The tensors in a safetensors file, on the CPU; raises `UserError` if it is missing or damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 

@@ -1,4 +1,4 @@
-"""Images from a model that the pipeline has trained, for whoever wants some."""
+"""How does one get images out of a model that the pipeline has trained?"""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,16 +1,15 @@
 """What does a scheduler call every night?
 
-Fetches the data again, reruns the pipeline if they are new, and keeps what the gate passes.
-
-Both models are judged by the scores in metrics/evaluate: the champion's as committed, the candidate's as just measured.
-What fails is undone, so that the workspace always holds the champion; what passes is left for a commit.
+It fetches the data again, reruns the pipeline if they are new, and keeps what the gate passes. Both models are judged
+by the scores in metrics/evaluate: the champion's as committed, the candidate's as just measured. What passes is
+committed; what fails is undone, so that the workspace always holds the champion.
 """
 
+import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
@@ -26,21 +25,23 @@ def retrain() -> int:
     """Retrains once and returns the exit code: PASSED, FAILED, NOTHING_NEW, REJECTED or BUSY.
 
     Raises:
-        UserError: no pipeline run is committed, or results in the workspace are not.
+        UserError: results in the workspace are not committed to git.
     """
-    lock = FileLock(tracking.root() / ".checkpoints" / "retrain.lock")
-    Path(lock.lock_file).parent.mkdir(exist_ok=True)
+    lock = tracking.root() / ".checkpoints" / "retrain.lock"
+    lock.parent.mkdir(exist_ok=True)
     try:
-        with lock.acquire(timeout=0):
-            return _retrain(config.read().retrain.gate)
+        with FileLock(lock, timeout=0):
+            return _retrain(config.read())
     except Timeout:
         print("another retraining is running")
         return BUSY
 
 
-def _retrain(rules: Sequence[gate.Rule]) -> int:
-    if not Path("dvc.lock").is_file() or _run("git", "status", "--porcelain", "--", *RESULTS, quiet=True):
-        raise UserError("dvc.lock and metrics/ must be committed before retraining; run `dvc repro` and commit them")
+def _retrain(params: config.Config) -> int:
+    _check_committed()
+    # The stages' `python` and one MLflow run for both calls of DVC, also under cron, whose PATH knows no .venv.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    os.environ |= {"PATH": path, "PIPELINE_RUN_KEY": f"retrain-{uuid4().hex}"}
     champion, data = scores(), _data_digest()
     try:
         _run("dvc", "repro", "--force", "--single-item", "download")
@@ -53,37 +54,43 @@ def _retrain(rules: Sequence[gate.Rule]) -> int:
         _undo()
         print(f"{' '.join(error.cmd)} failed; the workspace holds the champion again")
         return FAILED
-    verdict = gate.judge(scores(), champion, rules)
+    verdict = gate.judge(scores(), champion, params.retrain.gate, config.directions(params))
     print("\n".join(verdict.reasons))
-    if verdict.passed:
-        print("passed: commit dvc.lock and metrics/ to keep the new models")
-        return PASSED
-    _undo()
-    print("rejected: the workspace holds the champion again")
-    return REJECTED
+    if not verdict.passed:
+        _undo()
+        print("rejected; the workspace holds the champion again")
+        return REJECTED
+    _run("git", "add", "--", *RESULTS)
+    _run("git", "commit", "--quiet", "-m", "Retrain on new data", "-m", "\n".join(verdict.reasons), "--", *RESULTS)
+    print("passed and committed")
+    return PASSED
 
 
 def scores(folder: Path = Path("metrics/evaluate")) -> dict[str, float]:
-    """All scores under MODEL.METHOD.METRIC."""
+    """All scores, as MODEL.METHOD.SCORE."""
     return {
-        f"{path.stem}.{method}.{metric}": score["value"]
+        f"{path.stem}.{method}.{name}": score["value"]
         for path in sorted(folder.glob("*.json"))
         for method, values in files.read_json(path)["methods"].items()
-        for metric, score in values.items()
+        for name, score in values.items()
     }
 
 
+def _check_committed() -> None:
+    command = ["git", "status", "--porcelain", "--", *RESULTS]
+    status = subprocess.run(command, capture_output=True, text=True)
+    if status.returncode or status.stdout or not Path("dvc.lock").is_file():
+        raise UserError("retraining needs dvc.lock and metrics/ committed to git; run `dvc repro` and commit them")
+
+
 def _data_digest() -> str:
-    lock: Mapping[str, Any] = YAML(typ="safe").load(Path("dvc.lock"))
-    return str(lock["stages"]["download"]["outs"][0]["md5"])
+    return str(YAML(typ="safe").load(Path("dvc.lock"))["stages"]["download"]["outs"][0]["md5"])
 
 
 def _undo() -> None:
     _run("git", "checkout", "--quiet", "HEAD", "--", *RESULTS)
-    _run("dvc", "checkout", "--quiet")
+    _run("dvc", "checkout", "--quiet", "--force")
 
 
-def _run(*command: str, quiet: bool = False) -> str:
-    program = str(Path(sys.executable).with_name(command[0])) if command[0] == "dvc" else command[0]
-    result = subprocess.run([program, *command[1:]], check=True, text=True, stdout=subprocess.PIPE if quiet else None)
-    return result.stdout or ""
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)

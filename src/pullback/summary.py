@@ -1,4 +1,4 @@
-"""The scores of every model and method, beside the floor that real images reach, as a table for the terminal."""
+"""How good are the models? Their scores beside the floor that real images reach, as a table for the terminal."""
 
 from pathlib import Path
 

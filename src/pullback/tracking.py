@@ -141,7 +141,7 @@ class Run:
         for run_id in (self.id, self.parent_id):
             self._client.log_inputs(run_id, datasets=[DatasetInput(data)])
 
-    def model(self, name: str, module: "torch.nn.Module", input_example: NDArray[np.float32], step: int = 0) -> str:
+    def model(self, name: str, module: "torch.nn.Module", input_example: NDArray[np.float32], step: int) -> str:
         """Logs `module` as an exported program, which needs none of this project's code, and returns its id.
 
         Args:
@@ -220,6 +220,8 @@ def stage_run(
                 else:
                     run._client.set_tag(run.id, "error", _sentence(error))
                     run._end("FAILED")
+            if isinstance(error, MlflowException):
+                raise _refusal(error) from error
             raise
 
 
@@ -384,10 +386,14 @@ def _locked() -> Iterator[None]:
         try:
             yield
         except MlflowException as error:
-            raise UserError(
-                f"MLflow refuses to record at {store_uri()} ({_sentence(error)}); "
-                "mend that, or unset MLFLOW_TRACKING_URI to record in mlflow.db"
-            ) from error
+            raise _refusal(error) from error
+
+
+def _refusal(error: Exception) -> UserError:
+    return UserError(
+        f"MLflow refuses to record at {store_uri()} ({_sentence(error)}); "
+        "mend that, or unset MLFLOW_TRACKING_URI to record in mlflow.db"
+    )
 
 
 def _prepare_environment() -> None:

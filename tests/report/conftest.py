@@ -19,7 +19,7 @@ def evaluation(fid: float) -> dict[str, Any]:
         "images": 40,
         "floor": {"fid": estimate(0.5), "precision": estimate(0.9)},
         "methods": {"prior": {"fid": estimate(fid), "precision": estimate(0.5)}},
-        "class_shares": {"test": [0.5, 0.5], "train": [0.4, 0.6], "prior": [0.9, 0.1]},
+        "class_shares": {"real": [0.5, 0.5], "prior": [0.9, 0.1]},
     }
 
 

@@ -121,7 +121,7 @@ def test_many_sources(parts):
     sources = [f"vae way{i}" for i in range(7)]
     whole["samples"] = dict.fromkeys(sources, whole["real"])
     scores = whole["evaluations"]["vae"]["methods"]["prior"]
-    shares = {f"way{i}": [0.5, 0.5] for i in range(7)} | {"test": [0.5, 0.5]}
+    shares = {f"way{i}": [0.5, 0.5] for i in range(7)} | {"real": [0.5, 0.5]}
     whole["evaluations"] = {
         "vae": whole["evaluations"]["vae"] | {"methods": {f"way{i}": scores for i in range(7)}, "class_shares": shares}
     }

@@ -25,6 +25,7 @@ class MeanImage(Model):
     """
 
     updates = {"picture": ["picture"]}
+    draws_from = "picture"
     averaged = ["picture"]
 
     def __init__(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from pullback.errors import UserError
+from pullback.errors import UserError, refused
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0  # without a byte
@@ -63,9 +63,8 @@ def fetch(url_or_path: str, target: Path, md5: str | None = None) -> None:
         part.replace(target)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise UserError(
-            f"{target} could not be written: {error.strerror or error}; make room there and run again"
-        ) from error
+        source = error.filename not in (None, str(part), str(target))
+        raise refused(error.filename if source else target, "read" if source else "written", error) from error
 
 
 def verify(origin: str, path: Path, md5: str | None) -> None:

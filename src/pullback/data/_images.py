@@ -83,6 +83,7 @@ def prepare(
     broken: list[dict[str, str]] = []
     duplicates: list[dict[str, str]] = []
     first: dict[bytes, tuple[str, str]] = {}
+    content = blake2b(digest_size=16)
     labels: dict[str, list[int]] = {"train": [], "test": []}
     with ExitStack() as stack:
         writers = {
@@ -100,13 +101,14 @@ def prepare(
                     duplicates.append({"name": name, "split": split, "of": of, "of_split": of_split})
                 else:
                     first[digest] = split, name
+                    content.update(f"{split} {label} ".encode() + digest)
                     writers[split].append(row[None])
                     labels[split].append(label)
         _check(broken, sum(len(split.names) for split in dataset.splits.values()), max_broken, labels)
         for split, values in labels.items():
             files.write_array(folder / split / "labels.npy", np.array(values, dtype=np.int64))
     return {
-        "digest": blake2b(b"".join(first), digest_size=16).hexdigest(),
+        "digest": content.hexdigest(),
         "size": size,
         "channels": channels,
         "classes": list(dataset.classes),

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pullback import files
 from pullback.data._images import BrokenImage, Dataset, Split
-from pullback.errors import UserError
+from pullback.errors import UserError, refused
 
 SHAPE = (3, 64)
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -34,12 +34,14 @@ def download(source: str | None, raw: Path) -> None:
     if source is None:
         raise UserError("data.source is null; set it to the directory or zip that holds the images")
     path = Path(source).expanduser()
-    if path.is_dir():
-        _pack(path, raw / "images.zip")
-    elif path.is_file():
-        _copy(path, raw / "images.zip")
-    else:
-        raise UserError(f"{source} does not exist; set data.source to a directory or zip of images")
+    try:
+        if path.is_dir():
+            return _pack(path, raw / "images.zip")
+        if path.is_file():
+            return _copy(path, raw / "images.zip")
+    except OSError as error:
+        raise refused(error.filename or path, "read", error) from error
+    raise UserError(f"{source} does not exist; set data.source to a directory or zip of images")
 
 
 def _pack(directory: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a set of images when its metrics are computed."""
+"""What is known of a set of images when its metrics are computed?"""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
-"""The default feature map: a small classifier of this very data set, trained by the pipeline.
+"""Which features tell the images of this very data set apart? Those of a small classifier that the pipeline trains.
 
 It needs no download, and is the right map for images far from photographs, such as grey digits. The features are what
-its last hidden layer holds, d = 4 `width`; scores in its space compare with each other, never with published
-Inception scores, so its name stands beside every number.
+its last hidden layer holds, d = 4 `width`. Scores in its space compare with each other, never with published ones,
+which are measured in the space of Inception.
 """
 
 import math
@@ -94,6 +94,7 @@ def build(
 
 
 def load(folder: Path, device: torch.device) -> Embed:
+    """The classifier that `build` wrote into `folder`; raises `UserError` if there is none."""
     path = Path(folder) / "classifier.safetensors"
     model = Classifier(**files.read_header(path)).to(device)
     model.load_state_dict(files.read_tensors(path))

@@ -1,4 +1,4 @@
-"""The pixels themselves as features: float32 (n, c h w) in [-1, 1], no logits. What every learned map should beat."""
+"""What do the pixels alone tell? Themselves as features: float32 (n, c h w) in [-1, 1], no logits."""
 
 from pathlib import Path
 from typing import Any
@@ -19,4 +19,5 @@ def scores(*_: Any) -> dict[str, float]:
 
 
 def load(folder: Path, device: Any) -> Embed:
+    """The map; `folder` and `device` are not used."""
     return lambda images: (images.reshape(len(images), -1).astype(np.float32) / 127.5 - 1, None)

@@ -6,14 +6,13 @@ and U_k(i) those of the k nearest of i in the map that are not among its k neare
 
     trustworthiness = 1 - 2 / (n k (2n - 3k - 1)) sum_i sum_{j in U_k(i)} (r(i, j) - k);
 
-continuity is the same with the roles exchanged. Both lie in [0, 1] and agree with scikit-learn's `trustworthiness`.
+continuity is the same with the roles exchanged. Both lie in [0, 1] and are scikit-learn's.
 
 Callers pass embedded points only (`Embedding.embedded`): NaN coordinates are refused.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial.distance import cdist
 
 from pullback.errors import UserError
 from pullback.neighbors import as_rows, knn
@@ -25,15 +24,12 @@ def trustworthiness(x: ArrayLike, coordinates: ArrayLike, k: int) -> float:
     Raises:
         UserError: NaN, or k >= n / 2.
     """
-    x = as_rows(x)
-    n = len(x)
-    if 2 * k >= n:
-        raise UserError(f"k is {k}, but must be below half of the {n} points; lower it or map more points")
-    distances = cdist(x, x)
-    to_nearest = np.take_along_axis(distances, knn(coordinates, k)[1], axis=1)
-    # The rank of j is the number of points nearer than j, i itself among them.
-    ranks = np.stack([np.count_nonzero(distances < d[:, None], axis=1) for d in to_nearest.T])
-    return float(1 - 2 * np.maximum(ranks - k, 0).sum() / (n * k * (2 * n - 3 * k - 1)))
+    from sklearn.manifold import trustworthiness as by_sklearn
+
+    x, coordinates = as_rows(x), as_rows(coordinates, "coordinates")
+    if 2 * k >= len(x):
+        raise UserError(f"k is {k}, but must be below half of the {len(x)} points; lower it or map more points")
+    return float(by_sklearn(x, coordinates, n_neighbors=k))
 
 
 def continuity(x: ArrayLike, coordinates: ArrayLike, k: int) -> float:

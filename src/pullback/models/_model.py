@@ -52,7 +52,10 @@ class Model(ABC):
     """The optimiser steps of one training step, in order: a name -> the parts whose weights it changes."""
 
     averaged: ClassVar[Sequence[str]]
-    """The parts that sampling needs; their weights are averaged over training (EMA)."""
+    """The parts whose weights are averaged over training (EMA)."""
+
+    draws_from: ClassVar[str]
+    """The part that `generate` uses."""
 
     parts: dict[str, nn.Module]
     latent_dim: int
@@ -84,12 +87,12 @@ def to_pixels(images: Tensor) -> Tensor:
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-class Generator(nn.Module):
+class ImagesFromLatents(nn.Module):
     """A model's way from latents to images as one module, for export."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.parts = nn.ModuleDict({name: model.parts[name] for name in model.averaged})
+        self.network = model.parts[model.draws_from]
         self._generate = model.generate
 
     def forward(self, latents: Tensor) -> Tensor:

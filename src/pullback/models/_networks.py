@@ -71,7 +71,7 @@ def _norm(norm: nn.Module, spectral: bool) -> nn.Module:
 def _pyramid(shape: Shape, width: int) -> tuple[list[int], int]:
     """Channels at each resolution from full size down, doubling up to four times `width`, and the lowest resolution.
 
-    The size is halved until 4 to 7 pixels remain; sizes that do not halve evenly are padded up to the next that does.
+    The size is halved until 4 to 8 pixels remain; sizes that do not halve evenly are padded up to the next that does.
     """
     halvings = max(1, int(math.log2(shape[-1] / 4)))
     return [width * min(2**level, 4) for level in range(halvings + 1)], math.ceil(shape[-1] / 2**halvings)

@@ -1,6 +1,7 @@
-"""A generative adversarial network (Goodfellow et al. 2014): a generator learns to deceive a discriminator.
+"""How does a generator learn from a critic alone? As a generative adversarial network (Goodfellow et al. 2014).
 
-One step updates the discriminator, then the generator, each on fresh noise. The discriminator is spectrally normalised
+The discriminator learns to tell real images from generated ones, the generator to deceive it; the equations stand in
+`_losses.py`. One step updates the discriminator, then the generator, each on fresh noise. The discriminator is spectrally normalised
 unless `spectral_norm` is off (Miyato et al. 2018).
 """
 
@@ -22,6 +23,7 @@ class Params(ModelParams):
 class Gan(Model):
     updates = {"discriminator": ["discriminator"], "generator": ["generator"]}
     averaged = ["generator"]
+    draws_from = "generator"
 
     def __init__(self, params: Params, shape: Shape) -> None:
         self.params = params

@@ -1,6 +1,6 @@
-"""A variational autoencoder (Kingma and Welling 2014): an encoder and a decoder share a latent code near N(0, I).
+"""How is an image explained by a latent code? By a variational autoencoder (Kingma and Welling 2014).
 
-The loss is the negative evidence lower bound, in nats per image, with a weight beta on the divergence (Higgins et al.
+An encoder and a decoder share a code near N(0, I). The loss is the negative evidence lower bound, in nats per image, with a weight beta on the divergence (Higgins et al.
 2017) that is warmed up from 0:
 
     -E_q(z|x)[log p(x|z)] + beta KL(q(z|x) || N(0, I)),    q(z|x) = N(mu(x), diag exp(v(x)))
@@ -22,7 +22,7 @@ from pullback.models._networks import Shape, decoder, encoder
 
 
 class Params(ModelParams):
-    likelihood: Literal["bernoulli", "gaussian"] = "gaussian"
+    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
     sigma: Positive = 0.25
     beta: NonNegative = 1.0
     warmup: Share = 0.1
@@ -32,6 +32,7 @@ class Params(ModelParams):
 class Vae(Model):
     updates = {"autoencoder": ["encoder", "decoder"]}
     averaged = ["encoder", "decoder"]
+    draws_from = "decoder"
 
     def __init__(self, params: Params, shape: Shape) -> None:
         self.params = params

@@ -79,5 +79,6 @@ def _dimensions(results: Results) -> Markup:
             interval(each["low"], each["high"], 1),
         ]
         for source, each in found.items()
+        if each  # none for a model that draws fewer than three different images
     )
     return heading("Intrinsic dimension") + text + table(["", "images", "dimension", "95 % interval"], rows)

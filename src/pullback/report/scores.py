@@ -65,14 +65,10 @@ def _column(results: Results, metric: str) -> list[Markup]:
 def _classes(results: Results) -> Markup:
     """The shares of the classes, where the feature map knows the data's own."""
     kinds = results.prepared["classes"]
-    found = {
-        f"{model} {key}": shares
-        for model, evaluation in results.evaluations.items()
-        for key, shares in evaluation["class_shares"].items()
-    }
-    real = next((shares for key, shares in found.items() if key.endswith(" test")), None)
-    if real is None or len(real) != len(kinds):
+    shares = {"real": next(iter(results.evaluations.values()))["class_shares"].get("real")}
+    if shares["real"] is None or len(shares["real"]) != len(kinds):
         return NOTHING
-    shares = {"real": real, **{source: found[source] for source in results.samples}}
+    for model, evaluation in results.evaluations.items():
+        shares |= {f"{model} {method}": evaluation["class_shares"][method] for method in evaluation["methods"]}
     note = paragraph("Percentage of the images of each source, by the judgement of the feature map.")
     return heading("Classes") + note + cards(kinds, shares)

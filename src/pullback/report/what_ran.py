@@ -1,5 +1,8 @@
 """What was run, on what data, by which code?"""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from markupsafe import Markup
 
 from pullback.report._labels import label
@@ -11,7 +14,7 @@ def section(results: Results) -> Section:
     html = Markup('<div class="columns"><div>{}{}</div><div>{}</div></div>\n').format(
         _facts(results), _classes(results), _parameters(results)
     )
-    return Section("What ran", html)
+    return Section("What ran", html + _settings(results))
 
 
 def _facts(results: Results) -> Markup:
@@ -51,7 +54,24 @@ def _parameters(results: Results) -> Markup:
     return heading("Parameters") + table(["", *map(label, models)], [*rows, ["sampled by", *methods]])
 
 
+def _settings(results: Results) -> Markup:
+    """The parameters of everything but the models, folded away."""
+    blocks = {key: value for key, value in results.params.items() if key not in ("models", "tracking", "retrain")}
+    rows = [[key, _written(value)] for key, value in _flat(blocks)]
+    return Markup("<details><summary>All other parameters</summary>{}</details>").format(table(["", ""], rows))
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
 def _written(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "", True: "yes", False: "no"}[value]
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -1,4 +1,4 @@
-"""Sampling from the prior: latents from N(0, I), turned into images. What both models are trained for."""
+"""Which latents were the models trained for? Those of the prior, N(0, I)."""
 
 from typing import Any
 
@@ -10,6 +10,8 @@ from pullback.sampling._sampler import Sampler
 
 
 def sampler(model: Model, images: Any, params: Any, seed: int) -> Sampler:
+    """Draws from N(0, I); nothing is learned from `images`."""
+
     def draw(n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, model.latent_dim, generator=generator)
 

@@ -45,7 +45,9 @@ def train(
     log: Callable[[int, dict[str, float]], None],
     show: Callable[[int, NDArray[np.uint8]], None],
 ) -> Model:
-    """Trains `model` in place on `params.budget_images` images and returns it with averaged weights.
+    """Trains `model` on `params.budget_images` images and returns a copy with averaged weights.
+
+    `model` itself is left with its last weights and its parts wrapped by Fabric.
 
     Args:
         images: uint8 (n, c, h, w), in memory or memory-mapped.

@@ -1,0 +1,51 @@
+"""The README tells of every stage, score and plug-in kind, and its commands exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from typer.main import get_command
+
+from pullback import config
+from pullback.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("stage", YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
+def test_every_stage_is_in_the_readme(stage: str) -> None:
+    assert f"`{stage}`" in README
+
+
+def test_every_score_is_in_the_readme() -> None:
+    scores = {name.split(".")[-1] for name in config.directions(config.read(ROOT / "params.yaml"))}
+    assert scores == set(re.findall(r"^\| `(\w+)` \| (?:lower|higher) \|", README, re.MULTILINE))
+
+
+def test_every_command_in_the_readme_exists() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    assert set(re.findall(r"^\$ pullback (\w+)", README, re.MULTILINE)) <= set(commands)
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"^\$ make (\w+)", README, re.MULTILINE)) <= set(targets)
+
+
+def test_every_file_that_the_readme_shows_or_names_exists() -> None:
+    for name in [*re.findall(r"!\[.*?\]\((.+?)\)", README), *re.findall(r"cat (\S+?)\)", README)]:
+        assert (ROOT / name).is_file(), name
+
+
+def test_the_presets_are_valid_parameters() -> None:
+    """Each `-S key=value` of params/ names a key of params.yaml and a value that its checks accept."""
+    for preset in (ROOT / "params").iterdir():
+        content = YAML(typ="safe").load(ROOT / "params.yaml")
+        for line in preset.read_text().splitlines():
+            key, value = line.removeprefix("-S ").split("=")
+            *path, last = key.split(".")
+            block = content
+            for part in path:
+                block = block[part]
+            assert last in block, key
+            block[last] = YAML(typ="safe").load(value)
+        config.parse(content)
