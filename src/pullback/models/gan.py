@@ -1,8 +1,8 @@
 """How does a generator learn from a critic alone? As a generative adversarial network (Goodfellow et al. 2014).
 
 The discriminator learns to tell real images from generated ones, the generator to deceive it; the equations stand in
-`_losses.py`. One step updates the discriminator, then the generator, each on fresh noise. The discriminator is spectrally normalised
-unless `spectral_norm` is off (Miyato et al. 2018).
+`_losses.py`. One step updates the discriminator, then the generator, each on fresh noise. The discriminator is
+spectrally normalised unless `spectral_norm` is off (Miyato et al. 2018).
 """
 
 from typing import Literal

@@ -1,7 +1,7 @@
 """How is an image explained by a latent code? By a variational autoencoder (Kingma and Welling 2014).
 
-An encoder and a decoder share a code near N(0, I). The loss is the negative evidence lower bound, in nats per image, with a weight beta on the divergence (Higgins et al.
-2017) that is warmed up from 0:
+An encoder and a decoder share a code near N(0, I). The loss is the negative evidence lower bound, in nats per image,
+with a weight beta on the divergence (Higgins et al. 2017) that is warmed up from 0:
 
     -E_q(z|x)[log p(x|z)] + beta KL(q(z|x) || N(0, I)),    q(z|x) = N(mu(x), diag exp(v(x)))
 
