@@ -235,3 +235,13 @@ def test_a_file_that_is_no_mapping_is_told(tmp_path, content, told):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(UserError, match=f"^{tmp_path / 'params.yaml'} does not exist; run from the folder"):
         config.read(tmp_path / "params.yaml")
+
+
+def test_a_misspelt_key_in_a_list_of_blocks_is_told():
+    told = message("retrain.gate", [{"score": "gan.prior.fid", "margn": 1.0}])
+    assert "retrain.gate.0.margn is no key; did you mean 'margin'?" in told
+
+
+def test_a_gate_rule_for_a_score_that_will_not_exist_is_told():
+    told = message("retrain.gate", [{"score": "gan.prior.fidd"}])
+    assert "'gan.prior.fidd' is no score of this pipeline; try 'gan.prior.fid'" in told

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
 from pydantic_core import ErrorDetails
@@ -212,6 +212,6 @@ def _mistake(schema: type[BaseModel], item: ErrorDetails, at: tuple[Any, ...]) -
 
 
 def _keys(schema: type[BaseModel], at: tuple[Any, ...]) -> list[str]:
-    for part in at:
-        schema = schema.model_fields[part].annotation  # type: ignore[assignment]
+    for part in at:  # a name in a block, or a place in a list of blocks
+        schema = schema.model_fields[part].annotation if isinstance(part, str) else get_args(schema)[0]  # type: ignore
     return list(schema.model_fields)
