@@ -13,6 +13,7 @@ help:
 	@echo "make bench   measure speed against other programs       make setup   only make .venv"
 
 setup: .venv/ready
+	@echo ".venv is ready; activate it with: . .venv/bin/activate"
 
 .venv/ready: requirements.txt pyproject.toml
 	@echo "Making .venv from requirements.txt (a few minutes the first time)"

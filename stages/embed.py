@@ -11,18 +11,18 @@ EXTRACTOR = Path("models/extractor")
 
 
 def main(name: str) -> None:
+    out = Path("data/features") / name
     source = Path("data/images") if name == "real" else Path("data/samples") / name
     this, before = ("embed-real", "prepare") if name == "real" else (f"embed@{name}", f"sample@{name}")
-    with stage(this, keys=["features.name", "train.accelerator"], reads=["extractor", before]) as run:
+    with stage(this, keys=["features.name", "train.accelerator"], reads=["extractor", before], writes=[out]) as run:
         on = device(run.params.train.accelerator)
         embed = plugins.load("features", run.params.features.name).load(EXTRACTOR, on)
         for images_path in sorted(source.glob("*/images.npy")):
             images = files.read_array(images_path, mmap=True)
             features, logits = embed(images)
-            out = Path("data/features") / name / images_path.parent.name
-            files.write_array(out / "features.npy", features)
+            files.write_array(out / images_path.parent.name / "features.npy", features)
             if logits is not None:
-                files.write_array(out / "logits.npy", logits)
+                files.write_array(out / images_path.parent.name / "logits.npy", logits)
             run.images += len(images)
 
 

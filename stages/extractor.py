@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pullback import files, plugins
+from pullback.errors import about
 from pullback.pipeline import stage
 from pullback.training.device import device
 
@@ -10,7 +11,7 @@ IMAGES, MODEL = Path("data/images"), Path("models/extractor")
 
 if __name__ == "__main__":
     keys = ["seed", "features", "train.accelerator"]
-    with stage("extractor", keys=keys, reads=["prepare"]) as run:
+    with stage("extractor", keys=keys, reads=["prepare"], writes=[MODEL]) as run:
         features = run.params.features
         feature_map = plugins.load("features", features.name)
         on = device(run.params.train.accelerator)
@@ -18,11 +19,11 @@ if __name__ == "__main__":
         labels = files.read_array(IMAGES / "train/labels.npy")
         MODEL.mkdir(parents=True, exist_ok=True)
         classes = files.read_json(Path("metrics/prepare.json"))["classes"]
-        feature_map.build(images, labels, len(classes), features.maps[features.name], run.seed, on, MODEL)
+        with about(f"features.maps.{features.name}"):
+            feature_map.build(images, labels, len(classes), features.maps[features.name], run.seed, on, MODEL)
 
         embed = feature_map.load(MODEL, on)
         test_images = files.read_array(IMAGES / "test/images.npy", mmap=True)
         scores = feature_map.scores(embed, test_images, files.read_array(IMAGES / "test/labels.npy"))
         files.write_json(Path("metrics/extractor.json"), {"name": features.name, **scores})
-        run.images = len(images)
         run.tracked.headline({f"{features.name}.{name}": value for name, value in scores.items()})

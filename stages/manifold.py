@@ -18,7 +18,7 @@ FEATURES, OUT = Path("data/features"), Path("data/manifold")
 
 def main() -> None:
     keys = ["seed", "manifold", "features.name", "train.models", "sample.methods"]
-    with stage("manifold", keys=keys, reads=["prepare", "sample@*", "embed-real", "embed@*"]) as run:
+    with stage("manifold", keys=keys, reads=["prepare", "sample@*", "embed-real", "embed@*"], writes=[OUT]) as run:
         settings = run.params.manifold
         folders = {"real": ("real/test", Path("data/images/test"))}
         for model in run.params.train.models:

@@ -9,7 +9,7 @@ from pullback.pipeline import stage
 RAW, IMAGES = Path("data/raw"), Path("data/images")
 
 if __name__ == "__main__":
-    with stage("prepare", keys=["seed", "data"], reads=["download"]) as run:
+    with stage("prepare", keys=["seed", "data"], reads=["download"], writes=[IMAGES]) as run:
         data = run.params.data
         source = plugins.load("data", data.name)
         channels, size = source.SHAPE

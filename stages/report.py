@@ -19,7 +19,10 @@ PROGRAMS = ["torch", "numpy", "scikit-learn"]  # on which the numbers depend
 def main() -> None:
     keys = ["seed", "data", "features", "models", "train", "sample", "evaluate", "manifold", "report"]
     with stage(
-        "report", keys=keys, reads=["prepare", "extractor", "train@*", "sample@*", "evaluate@*", "manifold"]
+        "report",
+        keys=keys,
+        reads=["prepare", "extractor", "train@*", "sample@*", "evaluate@*", "manifold"],
+        writes=[OUT],
     ) as run:
         results = read(run)
         sections = {name: plugins.load("report", name).section(results) for name in run.params.report.sections}

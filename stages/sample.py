@@ -17,9 +17,9 @@ IMAGES, RECONSTRUCTED = Path("data/images"), 32
 
 
 def main(name: str) -> None:
+    out = Path("data/samples") / name
     keys = ["seed", "sample.images", f"sample.methods.{name}", "train.accelerator"]
-    with stage(f"sample@{name}", keys=keys, reads=["prepare", f"train@{name}"]) as run:
-        out = Path("data/samples") / name
+    with stage(f"sample@{name}", keys=keys, reads=["prepare", f"train@{name}"], writes=[out]) as run:
         on = device(run.params.train.accelerator)
         model = checkpoint.load(Path("models") / name, on)
         train = files.read_array(IMAGES / "train/images.npy", mmap=True)

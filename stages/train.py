@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pullback import files, plugins
-from pullback.errors import UserError
+from pullback.errors import UserError, about
 from pullback.models._model import ImagesFromLatents
 from pullback.pictures import enlarged, grid
 from pullback.pipeline import kept, path, stage
@@ -20,8 +20,9 @@ IMAGES = Path("data/images/train")
 
 
 def main(name: str) -> None:
+    out = Path("models") / name
     keys = ["seed", f"models.{name}", "train.accelerator", "train.precision", "train.log_every", "train.grid_every"]
-    with stage(f"train@{name}", keys=keys, reads=["prepare"]) as run:
+    with stage(f"train@{name}", keys=keys, reads=["prepare"], writes=[out]) as run:
         settings, params = run.params.train, run.params.models[name]
         images = files.read_array(IMAGES / "images.npy", mmap=True)
         labels = files.read_array(IMAGES / "labels.npy")
@@ -30,12 +31,12 @@ def main(name: str) -> None:
         description = {"name": name, "params": params.model_dump(), "shape": list(images.shape[1:])}
 
         curve: list[dict[str, Any]] = []
-        with run.progress(params.budget_images) as progress:
+        with about(f"models.{name}"), run.progress(params.budget_images) as progress:
 
             def log(seen_images: int, scalars: dict[str, float]) -> None:
                 curve.append({"seen_images": seen_images, **scalars})
                 run.tracked.metrics(scalars, step=seen_images)
-                progress(seen_images, " ".join(f"{key} {value:.3g}" for key, value in scalars.items()))
+                progress(seen_images, next(f"{key} {value:.3g}" for key, value in scalars.items()))
 
             def show(seen_images: int, samples: np.ndarray) -> None:
                 run.tracked.image("samples", enlarged(grid(samples), 256), step=seen_images)
@@ -56,7 +57,7 @@ def main(name: str) -> None:
             except DivergedError as error:
                 checkpoint.save(kept(run.name), error.model, description)
                 raise UserError(f"{error}; the last good weights are in {kept(run.name)}") from error
-        checkpoint.save(Path("models") / name, trained, description)
+        checkpoint.save(out, trained, description)
         files.write_table(path("metrics", run.name, ".csv"), curve)
         run.images = params.budget_images
         example = np.zeros((2, trained.latent_dim), np.float32)

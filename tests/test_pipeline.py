@@ -199,7 +199,9 @@ def test_a_diverging_training_keeps_its_last_good_weights_and_says_what_to_try(c
     result = clone.run(sys.executable, "stages/train.py", "gan")
     (clone.folder / "params.yaml").write_text(params)
     assert result.returncode == 1
-    assert re.search(r"train@gan: \w+ is (nan|-?inf) at step \d+ .*learning rate.*last good weights", result.stderr)
+    assert re.search(
+        r"train@gan: models\.gan: \w+ is (nan|-?inf) by step \d+ .*learning rate.*last good weights", result.stderr
+    )
     assert (clone.folder / ".checkpoints/train-gan/generator.safetensors").is_file()
     (failed,) = clone.runs("attributes.status = 'FAILED' and tags.stage = 'train@gan'")
     assert "learning rate" in failed.data.tags["error"]

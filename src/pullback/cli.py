@@ -4,6 +4,7 @@ Only what a command needs is imported, inside it, so that `pullback --help` answ
 """
 
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,9 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000) -> 
     if store.startswith("http"):
         print(f"Runs and charts: {store.rstrip('/')}/{page}")
         return
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            sys.exit(f"pullback: port {port} is taken; choose another with `pullback ui --port`")
     print(f"Runs and charts: http://127.0.0.1:{port}/{page}\nCtrl-C ends it.", flush=True)
     # Without its job runners the server is two processes instead of ten.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"

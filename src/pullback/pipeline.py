@@ -4,17 +4,20 @@ It checks all of `params.yaml`, opens the stage's MLflow run, measures its time,
 mend in one line, without a traceback (set PULLBACK_TRACEBACK=1 to see it).
 """
 
+import errno
 import os
+import shutil
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pullback import config, files, tracking
-from pullback.errors import UserError
+from pullback.errors import UserError, refused
 
 
 class Stage:
@@ -55,15 +58,17 @@ def kept(stage: str) -> Path:
 
 
 @contextmanager
-def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = ()) -> Iterator[Stage]:
+def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = (), writes: Sequence[Path] = ()) -> Iterator[Stage]:
     """The frame of one stage.
 
     Args:
         name: the stage as DVC calls it, such as "train@gan".
         keys: the parameters that the stage reads, as in its `params` in dvc.yaml; they are recorded in its run.
         reads: the stages whose outputs it reads; "embed@*" stands for that stage of every model.
+        writes: its output folders; they vanish when it fails, since some of the files in one would pass for all.
     """
     start = time.perf_counter()
+    warnings.formatwarning = lambda message, *_, **__: f"{name}: {message}\n"
     try:
         params = config.read()
         everything = params.model_dump()
@@ -73,15 +78,30 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = ()) -> Itera
         ]
         with tracking.stage_run(name, params.tracking.experiment, recorded, upstream, everything) as tracked:
             running = Stage(name, params, tracked)
-            yield running
+            with _vanishing(writes):
+                yield running
             _record_speed(running, time.perf_counter() - start)
     except UserError as error:
         if os.environ.get("PULLBACK_TRACEBACK"):
             raise
         sys.exit(f"{name}: {error}")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit(f"{name}: {refused(error.filename or 'a file', 'written', error)}")
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+
+
+@contextmanager
+def _vanishing(folders: Sequence[Path]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _record_speed(stage: Stage, seconds: float) -> None:

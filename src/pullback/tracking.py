@@ -212,15 +212,13 @@ def stage_run(
             yield run
             run._end("FINISHED")
         except BaseException as error:
-            from mlflow.exceptions import MlflowException
-
-            with suppress(MlflowException):  # the stage's own error matters more
+            with suppress(*_refusals()):  # the stage's own error matters more
                 if isinstance(error, KeyboardInterrupt | _Terminated):
                     run._end("KILLED")
                 else:
                     run._client.set_tag(run.id, "error", _sentence(error))
                     run._end("FAILED")
-            if isinstance(error, MlflowException):
+            if isinstance(error, _refusals()):
                 raise _refusal(error) from error
             raise
 
@@ -381,15 +379,23 @@ def _locked() -> Iterator[None]:
     """One process at a time; what the store refuses becomes a sentence."""
     with FileLock(root() / "mlflow.db.lock"):
         _prepare_environment()
-        from mlflow.exceptions import MlflowException
-
         try:
             yield
-        except MlflowException as error:
+        except _refusals() as error:
             raise _refusal(error) from error
 
 
-def _refusal(error: Exception) -> UserError:
+def _refusals() -> tuple[type[Exception], ...]:
+    """What a store raises that cannot record."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError
+
+
+def _refusal(error: BaseException) -> UserError:
+    if "disk is full" in str(error):  # sqlite's words
+        return UserError(f"the disk that holds {store_uri()} is full; make room there and run again")
     return UserError(
         f"MLflow refuses to record at {store_uri()} ({_sentence(error)}); "
         "mend that, or unset MLFLOW_TRACKING_URI to record in mlflow.db"

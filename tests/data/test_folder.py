@@ -225,7 +225,7 @@ def test_missing_sources_are_told(tmp_path):
     (tmp_path / "not.zip").write_text("a")
     cases = {
         None: r"data.source is null; set it",
-        str(tmp_path / "none"): "none does not exist; set data.source",
+        str(tmp_path / "none"): "none is no directory or file here; set data.source",
         str(tmp_path / "empty"): "empty holds no images: none of its 0 files ends in .png, .jpg",
         str(tmp_path / "notes"): "notes holds no images: none of its 2 files",
         str(tmp_path / "not.zip"): "not.zip is no whole zip",

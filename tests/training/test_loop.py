@@ -175,7 +175,7 @@ def infinite_gradient(loss: Tensor, pixels: Tensor) -> Tensor:
 )
 def test_divergence_is_told_and_the_last_good_weights_are_kept(cpu, spoil, message, log_every, told_at, good):
     model = MeanImage((1, 2, 2), lambda step, loss, pixels: spoil(loss, pixels) if step == 4 else loss)
-    with pytest.raises(DivergedError, match=rf"^{message} at step {told_at} \({2 * told_at} images\); try") as caught:
+    with pytest.raises(DivergedError, match=rf"^{message} by step {told_at} \({2 * told_at} images\); try") as caught:
         run(cpu, model, params(10), grey(8), log_every=log_every)
     expected, _ = run(cpu, MeanImage((1, 2, 2)), params(good), grey(8))
     assert torch.equal(caught.value.model.parts["picture"].pixels, expected.parts["picture"].pixels)

@@ -18,6 +18,7 @@ from pullback.errors import UserError, refused
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0  # without a byte
+SLOW_SECONDS, LEAST_BYTES_PER_SECOND = 60, 1000  # how long slower than that is borne
 PAUSE_SECONDS = (1.0, 2.0, 4.0)  # between tries
 
 REMEDY = "set data.source to a folder or web address that holds the original files"
@@ -86,14 +87,19 @@ def _copy(path: str, part: Path) -> None:
 
 def _receive(url: str, part: Path) -> None:
     import requests
+    import urllib3
 
-    for pause in (0, *PAUSE_SECONDS):
-        time.sleep(pause)
+    pauses, most = [0, *PAUSE_SECONDS], 0
+    while pauses:
+        time.sleep(pauses.pop(0))
         try:
             _request(url, part)
             return
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             failure = error
+        have = part.stat().st_size if part.exists() else 0
+        if have > most:  # each try that gets further earns all tries again
+            pauses, most = list(PAUSE_SECONDS), have
     raise UserError(
         f"{url} failed in {len(PAUSE_SECONDS) + 1} tries ({failure}); check the network, or {REMEDY}"
     ) from failure
@@ -129,8 +135,11 @@ def _request(url: str, part: Path) -> None:
             part.open("ab" if have else "wb") as file,
         ):
             task = progress.add_task(url.rsplit("/", 1)[-1], total=total or None, completed=have)
-            for block in answer.iter_content(2**16):
-                file.write(block)
+            start, came = time.monotonic(), 0
+            while block := answer.raw.read1(2**16):  # what has come so far; a larger unit would be lost in a break
+                came += file.write(block)
                 progress.advance(task, len(block))
+                if time.monotonic() - start > SLOW_SECONDS and came < SLOW_SECONDS * LEAST_BYTES_PER_SECOND:
+                    raise requests.Timeout(f"only {came} bytes came in {SLOW_SECONDS} seconds")
     if total and part.stat().st_size != total:
         raise requests.ConnectionError(f"{part.stat().st_size} of {total} bytes came")

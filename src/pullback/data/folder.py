@@ -41,7 +41,7 @@ def download(source: str | None, raw: Path) -> None:
             return _copy(path, raw / "images.zip")
     except OSError as error:
         raise refused(error.filename or path, "read", error) from error
-    raise UserError(f"{source} does not exist; set data.source to a directory or zip of images")
+    raise UserError(f"{source} is no directory or file here; set data.source to a directory or zip of images")
 
 
 def _pack(directory: Path, target: Path) -> None:

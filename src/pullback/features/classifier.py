@@ -21,6 +21,7 @@ from pullback.errors import UserError
 from pullback.features._map import Embed
 
 EMBED_BATCH = 256
+CHECK_EVERY = 50  # steps; each look at the loss waits for the device
 
 
 class Params(config.Params):
@@ -67,7 +68,7 @@ def build(
     """Trains the classifier with AdamW on randomly shifted images and writes it to `folder`.
 
     Raises:
-        UserError: the images have no labels, or all the same one.
+        UserError: the images have no labels, or all the same one; or the loss is no longer a number.
     """
     if labels.min() < 0 or classes < 2:
         raise UserError(
@@ -81,7 +82,7 @@ def build(
     optimizer = torch.optim.AdamW(model.parameters(), lr=params.learning_rate, weight_decay=1e-2)
     steps = math.ceil(params.budget_images / params.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.learning_rate, total_steps=steps)
-    for _ in range(steps):
+    for step in range(1, steps + 1):
         rows = torch.randint(len(images), (params.batch_size,), generator=generator).numpy()
         batch = _shifted(_to_input(images[rows], device), params.shift, generator)
         loss = nn.functional.cross_entropy(model(batch)[1], torch.from_numpy(labels[rows]).to(device))
@@ -89,6 +90,8 @@ def build(
         loss.backward()
         optimizer.step()
         schedule.step()
+        if (step % CHECK_EVERY == 0 or step == steps) and not loss.isfinite():
+            raise UserError(f"the loss is {loss.item()} at step {step}; try a tenth of learning_rate")
     shape = {"channels": images.shape[1], "classes": classes, "width": params.width}
     files.write_tensors(folder / "classifier.safetensors", model.state_dict(), shape)
 

@@ -137,5 +137,5 @@ def _check_finite(values: dict[str, float], model: Model, step: int, seen_images
         if not all(weights.isfinite().all() for weights in part.parameters()):
             bad.append(f"the {name} has weights that are no numbers")
     if bad:
-        message = f"{bad[0]} at step {step} ({seen_images} images); try a tenth of the learning rate"
+        message = f"{bad[0]} by step {step} ({seen_images} images); try a tenth of the learning rate"
         raise DivergedError(message, last_good)
