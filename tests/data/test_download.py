@@ -51,7 +51,7 @@ def test_broken_transfer_goes_on_where_it_stopped(site, tmp_path):
     site.files["a.bin"], site.breaks = CONTENT, 1
     _download.fetch(f"{site.url}/a.bin", tmp_path / "a.bin", MD5)
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
-    assert site.asked == [("a.bin", None), ("a.bin", f"bytes={len(CONTENT) // 2 // 2**16 * 2**16}-")]
+    assert site.asked == [("a.bin", None), ("a.bin", f"bytes={len(CONTENT) // 2}-")]
 
 
 @pytest.mark.parametrize("fault", ["no ranges", "wrong byte"])
