@@ -5,6 +5,7 @@ mend in one line, without a traceback (set PULLBACK_TRACEBACK=1 to see it).
 """
 
 import errno
+import gc
 import os
 import shutil
 import signal
@@ -81,6 +82,7 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = (), writes: 
             with _vanishing(writes):
                 yield running
             _record_speed(running, time.perf_counter() - start)
+        gc.freeze()  # or the interpreter looks for garbage for a second on its way out
     except UserError as error:
         if os.environ.get("PULLBACK_TRACEBACK"):
             raise

@@ -25,7 +25,7 @@ class ModelParams(Params):
     architecture: Literal["mlp", "conv"] = "conv"
     width: Annotated[int, Field(ge=4, le=512)] = 32
     latent_dim: Annotated[int, Field(ge=2, le=512)] = 32
-    budget_images: Count = 400_000
+    budget_images: Count = 350_000
     batch_size: Annotated[int, Field(ge=2)] = 64
     learning_rate: Positive = 1e-3
     ema_halflife_images: Count = 5_000

@@ -6,19 +6,33 @@ machine gives the same bits twice.
 
 import logging
 import os
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 
 from pullback.errors import UserError
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 
 def device(accelerator: str) -> torch.device:
-    """The device of `fabric`, for networks that only answer."""
-    return fabric(accelerator, "32-true").device
+    """The device that `fabric` would take, for networks that only answer; Fabric itself takes a second to import.
+
+    Raises:
+        UserError: this machine lacks the accelerator.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
+    torch.use_deterministic_algorithms(True)
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if accelerator == "auto":
+        return torch.device(next(name for name, here in present.items() if here))
+    if not present[accelerator]:
+        raise UserError(f"train.accelerator is {accelerator!r}, which this machine lacks; set it to auto or cpu")
+    return torch.device(accelerator)
 
 
-def fabric(accelerator: str, precision: str) -> Fabric:
+def fabric(accelerator: str, precision: str) -> "Fabric":
     """A launched Fabric on one device.
 
     `precision` "auto" is bfloat16 autocast on a CUDA device that has it, and float32 elsewhere: bfloat16 changes
@@ -27,15 +41,12 @@ def fabric(accelerator: str, precision: str) -> Fabric:
     Raises:
         UserError: this machine lacks the accelerator.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
-    torch.use_deterministic_algorithms(True)
+    from lightning_fabric import Fabric
+
+    on = device(accelerator).type
     if precision == "auto":
-        on_cuda = accelerator in ("auto", "cuda") and torch.cuda.is_available()
-        precision = "bf16-mixed" if on_cuda and torch.cuda.is_bf16_supported() else "32-true"
+        precision = "bf16-mixed" if on == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on every start
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not present.get(accelerator, True):
-        raise UserError(f"train.accelerator is {accelerator!r}, which this machine lacks; set it to auto or cpu")
-    launched = Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
+    launched = Fabric(accelerator=on, devices=1, precision=precision)  # type: ignore[arg-type]
     launched.launch()
     return launched
