@@ -29,7 +29,8 @@ def section(results: Results) -> Section:
     note = paragraph(
         f"n = {n} images on each side, compared by the features of the {label(results.feature_map['name'])} map; below "
         "each value its 95 % interval. The best model by each metric is bold; where its interval overlaps another, "
-        "their order may be chance. The floor is what training images score in the place of generated ones."
+        "their order may be chance. The floor is what training images score in the place of generated ones; where the "
+        "split was stratified by class, its halves are more alike than chance makes them, even below a distance of 0."
     )
     arrows = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}"}
     head = [f"{label(metric)} {arrows[direction]}" for metric, direction in results.better.items()]
