@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pullback.errors import UserError
 EXPERIMENT = "pullback"
 STAGE = """
 import sys, time
+from contextlib import suppress
 from pathlib import Path
 from pullback import tracking
 
@@ -277,3 +279,28 @@ def test_an_experiment_in_a_temporary_copy_records_in_the_repository(root):
     assert (parent.info.run_name, parent.info.status) == ("copy", "FINISHED")
     assert child.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
     assert not list(Path(".dvc/tmp").rglob("mlflow.db"))
+
+
+def record_until_full(folder):
+    with tracking.stage_run("train@gan", EXPERIMENT, {}) as run:
+        with (folder / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+            while True:
+                filler.write(b"0" * 4096)
+        run.metrics({f"metric {i}": 1.0 for i in range(5000)})
+        run.flush()
+
+
+def test_a_disk_that_fills_up_is_told(root):
+    """On a real file system of 1 MiB, where this user may mount one."""
+    small = root / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no small file system can be mounted here: that needs root")
+    try:
+        shutil.move(root / "mlflow.db", small / "mlflow.db")
+        (root / "mlflow.db").symlink_to(small / "mlflow.db")
+        with pytest.raises(UserError, match=r"the disk that holds sqlite:.* is full; make room there and run again"):
+            record_until_full(small)
+    finally:
+        subprocess.run(["umount", "--lazy", str(small)], check=True)

@@ -394,7 +394,8 @@ def _refusals() -> tuple[type[Exception], ...]:
 
 
 def _refusal(error: BaseException) -> UserError:
-    if "disk is full" in str(error):  # sqlite's words
+    causes = [error, error.__cause__, error.__context__]
+    if any("disk is full" in str(cause) for cause in causes):  # sqlite's words
         return UserError(f"the disk that holds {store_uri()} is full; make room there and run again")
     return UserError(
         f"MLflow refuses to record at {store_uri()} ({_sentence(error)}); "
