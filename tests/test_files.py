@@ -4,6 +4,7 @@ import os
 import pickle
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -14,13 +15,15 @@ from pullback import files
 from pullback.errors import UserError
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """The kernel refuses files above 1000 bytes, while they are being written, as a full disk does."""
+    """The kernel refuses files above 1000 bytes, as a full disk does; also pytest's own log, so only for a moment."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def write_rows(path):
@@ -70,12 +73,11 @@ def test_another_files_trouble_inside_is_not_blamed_on_this_one(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path, write):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(UserError, match=f"^{path} could not be written: File too large; make room"):
+    with pytest.raises(UserError, match=f"^{path} could not be written: File too large; make room"), full_disk():
         write(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
