@@ -89,6 +89,7 @@ def _data_digest() -> str:
 
 def _undo() -> None:
     _run("git", "checkout", "--quiet", "HEAD", "--", *RESULTS)
+    _run("git", "clean", "--quiet", "--force", "-d", "--", *RESULTS)  # all was committed, so this is of the run alone
     _run("dvc", "checkout", "--quiet", "--force")
 
 
