@@ -107,3 +107,27 @@ def test_no_matrix_of_all_pairs_exists():
 def test_bad_input(x, k, y, message):
     with pytest.raises(UserError, match=message):
         knn(x, k, y)
+
+
+def test_equal_rows_are_compared_once(monkeypatch):
+    """A collapsed generator makes thousands of them: as many exact distances as there are pairs would take minutes."""
+    rng = np.random.default_rng(0)
+    x = rng.permutation(np.repeat(rng.normal(size=(3, 4)), 200, axis=0))
+    y = np.concatenate([x[:50], rng.normal(size=(9, 4))])
+    expected = brute_force(x, x, 5, True), brute_force(y, x, 5, False)
+    pairs, exact = [], Distances.exact
+    monkeypatch.setattr(Distances, "exact", lambda self, i, j: (pairs.append(len(i)), exact(self, i, j))[1])
+    for result, truth in zip((knn(x, 5), knn(y, 5, x)), expected, strict=True):
+        np.testing.assert_allclose(result[0], truth[0], rtol=1e-14)
+        np.testing.assert_array_equal(result[1], truth[1])
+    assert sum(pairs) <= 20 * (len(x) + len(y))
+
+
+def test_equal_rows_need_no_subtraction(monkeypatch):
+    x, compared = np.repeat(np.eye(2), [30, 10], axis=0), []
+    pairs, blocks = Distances(x, x), neighbors.row_blocks
+    monkeypatch.setattr(neighbors, "row_blocks", lambda n, width: (compared.append(n), blocks(n, width))[1])
+    i, j = np.indices((40, 40)).reshape(2, -1)
+    result = pairs.exact(i, j).reshape(40, 40)
+    np.testing.assert_array_equal(result, np.sqrt(2) * (x[:, :1] != x[:, 0]))
+    assert compared == [2 * 30 * 10]

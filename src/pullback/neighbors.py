@@ -10,6 +10,7 @@ BLAS, keep their digits under a large common offset, and treat equal distances a
 """
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pullback.errors import UserError
 
-_BLOCK = 2**22  # entries of the largest temporary array
+_BLOCK = 2**21  # entries of the largest temporary array
 
 
 def as_rows(x: ArrayLike, name: str = "x") -> NDArray[np.float64]:
@@ -56,21 +57,45 @@ def knn(x: ArrayLike, k: int, y: ArrayLike | None = None) -> tuple[NDArray[np.fl
     Raises:
         UserError: k outside 1 ... m (m - 1 without y), unequal d, or what `as_rows` refuses.
     """
-    pairs = Distances(x, x if y is None else y)
-    n, m = pairs.shape
+    x = as_rows(x, "x")
+    others = x if y is None else as_rows(y, "y")
+    n, m = len(x), len(others)
     most = m if y is not None else m - 1
     if not 1 <= k <= most:
         raise UserError(f"k must be from 1 to {most} where there are {m} rows, not {k}; lower k or give more rows")
+    kept = _first_equals(others, k + 1)
+    pairs = Distances(x, others[kept] if len(kept) < m else others)
     distances, indices = np.empty((n, k)), np.empty((n, k), np.int64)
     for block in pairs.blocks():
         if y is None:
-            block.lower[np.arange(len(block.lower)), np.arange(n)[block.rows]] = np.inf
+            own = np.flatnonzero((kept >= block.rows.start) & (kept < block.rows.stop))
+            block.lower[kept[own] - block.rows.start, own] = np.inf
         i, j = block.candidates(k)
         exact = pairs.exact(i + block.rows.start, j)
         order = np.lexsort((j, exact, i))
         nearest = order[np.searchsorted(i, np.arange(len(block.lower)))[:, None] + np.arange(k)]
-        distances[block.rows], indices[block.rows] = exact[nearest], j[nearest]
+        distances[block.rows], indices[block.rows] = exact[nearest], kept[j[nearest]]
     return distances, indices
+
+
+def _first_equals(rows: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """The rows that fewer than `most` equal ones precede, ascending: no later one is among the nearest `most - 1`."""
+    (names,) = _names(rows)
+    order = np.argsort(names, kind="stable")
+    ranks = np.arange(len(rows)) - np.searchsorted(names[order], names[order])
+    return np.sort(order[ranks < most])
+
+
+def _names(*sets: NDArray[np.float64]) -> list[NDArray[np.int64]]:
+    """A number for each row of each set, which equal rows share.
+
+    With thousands of equal rows, which a collapsed generator makes, nearly all pairs would be settled one by one.
+    """
+    known: dict[bytes, int] = {}
+    return [
+        np.array([known.setdefault(blake2b(row.tobytes(), digest_size=16).digest(), len(known)) for row in rows])
+        for rows in sets
+    ]
 
 
 class Distances:
@@ -85,22 +110,29 @@ class Distances:
         if self._x.shape[1] != self._y.shape[1]:
             raise UserError(f"x has {self._x.shape[1]} columns and y has {self._y.shape[1]}; give the same features")
         self.shape = len(self._x), len(self._y)
+        self._x_names, self._y_names = _names(self._x, self._y)
         centre = self._y.mean(axis=0)
-        self.scale = max(np.abs(rows - centre).max() for rows in (self._x, self._y)) or 1.0  # float32 could overflow
-        (a, a_norms, a_errors), (b, b_norms, b_errors) = (self._scaled(rows, centre) for rows in (self._x, self._y))
+        ends = [end - centre for rows in (self._x, self._y) for end in (rows.min(axis=0), rows.max(axis=0))]
+        self.scale = np.abs(ends).max() or 1.0  # float32 could overflow
+        (self._left, a_errors), (right, b_errors) = (self._scaled(rows, centre) for rows in (self._x, self._y))
         self.errors = a_errors, b_errors
         # |x|^2 + |y|^2 - 2 x.y as one product: (-2 x, |x|^2, 1) . (y, 1, |y|^2)
-        self._left = np.column_stack([-2 * a, a_norms, np.ones_like(a_norms)])
-        self._right = np.column_stack([b, np.ones_like(b_norms), b_norms]).T
+        self._left[:, :-2] *= -2
+        right[:, [-2, -1]] = right[:, [-1, -2]]
+        self._right = right.T
 
     def _scaled(
         self, rows: NDArray[np.float64], centre: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-        """Rows for the product, their squared norms less their share in its rounding error, and that share."""
-        rows = (rows - centre) / self.scale
-        norms = np.square(rows).sum(axis=1)
-        errors = (2 * rows.shape[1] + 12) * 2.0**-24 * (norms + 1e-25)  # the last term stands for underflow
-        return rows.astype(np.float32), (norms - errors).astype(np.float32), errors
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Rows, their squared norms less their share in the rounding error of the product, and ones; and that share."""
+        n, d = rows.shape
+        scaled, norms = np.ones((n, d + 2), np.float32), np.empty(n)
+        for part in row_blocks(n, d):
+            near = (rows[part] - centre) / self.scale
+            scaled[part, :d], norms[part] = near, np.square(near).sum(axis=1)
+        errors = (2 * d + 12) * 2.0**-24 * (norms + 1e-25)  # the last term stands for underflow
+        scaled[:, d] = norms - errors
+        return scaled, errors
 
     def blocks(self) -> Iterator["Block"]:
         """The comparisons of all rows of y with some rows of x at a time."""
@@ -109,9 +141,11 @@ class Distances:
 
     def exact(self, i: NDArray[Any], j: NDArray[Any]) -> NDArray[np.float64]:
         """The distances between the rows x[i] and y[j], pair by pair."""
-        result = np.empty(len(i))
-        for part in row_blocks(len(i), self._x.shape[1]):
-            result[part] = np.sqrt(np.square(self._x[i[part]] - self._y[j[part]]).sum(axis=1))
+        result = np.zeros(len(i))
+        unequal = np.flatnonzero(self._x_names[i] != self._y_names[j])
+        i, j = i[unequal], j[unequal]
+        for part in row_blocks(len(i), 4 * self._x.shape[1]):  # there are four such arrays in float64
+            result[unequal[part]] = np.sqrt(np.square(self._x[i[part]] - self._y[j[part]]).sum(axis=1))
         return result
 
 
@@ -145,6 +179,18 @@ class Block(NamedTuple):
         minima = minima + 2 * self.of.errors[1][:whole].reshape(-1, groups).max(axis=0)
         bound = np.partition(minima, k - 1, axis=1)[:, k - 1] + 2 * self.of.errors[0][self.rows]
         return _where(self.lower <= bound[:, None].astype(np.float32))
+
+    def deepest(self, radii: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs (i, j), ascending, that hold the largest radii[j] / distance of each of these rows, and few others.
+
+        `radii` is (m,), at least 0. A row whose quotients are all 0 may have no pair.
+        """
+        squares = np.square(radii / self.of.scale)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            most = np.where(self.lower > 0, squares / self.lower, np.inf)
+        upper = self.lower + 2 * (self.of.errors[0][self.rows, None] + self.of.errors[1])
+        bound = (squares / upper.clip(min=1e-30)).max(axis=1) * (1 - 1e-6)  # the last factor stands for its rounding
+        return _where((most >= bound[:, None]) & (most > 0))
 
 
 def _where(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

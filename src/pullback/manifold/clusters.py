@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
 from pullback.errors import UserError
-from pullback.manifold._threads import one_thread
 from pullback.neighbors import as_rows
+from pullback.threads import one_thread
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from scipy.sparse.csgraph import dijkstra
 
 from pullback import config
 from pullback.manifold._embedding import Embedding, checked, embed_largest_component, fix_signs
-from pullback.manifold._threads import one_thread
 from pullback.manifold.graph import knn_graph
+from pullback.threads import one_thread
 
 
 class Params(config.Params):

@@ -11,7 +11,7 @@ from scipy.linalg import svd
 
 from pullback import config
 from pullback.manifold._embedding import Embedding, checked, fix_signs
-from pullback.manifold._threads import one_thread
+from pullback.threads import one_thread
 
 
 class Params(config.Params):

@@ -13,7 +13,7 @@ from pydantic import Field
 from pullback import config
 from pullback.errors import UserError
 from pullback.manifold._embedding import Embedding, checked
-from pullback.manifold._threads import one_thread
+from pullback.threads import one_thread
 
 
 class Params(config.Params):

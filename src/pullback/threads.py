@@ -1,4 +1,4 @@
-"""Why do the small solvers of this folder run on one thread?
+"""Why do small solvers run on one thread?
 
 Threads that meet at every step of a short loop mostly wait for each other once other programs use the cores: with eight
 programs on two cores, t-SNE of 1,500 points took 13 s on one thread and 65 s on two, and an eigh of 500 rows 0.01 s and
