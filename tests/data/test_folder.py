@@ -11,7 +11,8 @@ from PIL import Image
 
 from pullback import files
 from pullback.data import folder
-from pullback.data._images import BrokenImage, prepare
+from pullback.data._decode import BrokenImage
+from pullback.data._images import prepare
 from pullback.errors import UserError
 
 RNG = np.random.default_rng(0)

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from pullback import files
-from pullback.data._images import BrokenImage, Dataset, Split, prepare, square, stratified, to_channels
+from pullback.data._decode import BrokenImage, to_channels
+from pullback.data._images import Dataset, Split, prepare, square, stratified
 from pullback.errors import UserError
 
 RNG = np.random.default_rng(0)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pullback import files
 from pullback.data import _download
 from pullback.data._images import Dataset, Split
+from pullback.download import Refused
 from pullback.errors import UserError
 
 
@@ -44,7 +45,7 @@ def _content(name: str, packed_md5: str | None, md5: str | None, place: str) -> 
             origin = _download.address(place, f"{name}.gz")
             _download.fetch(origin, path, packed_md5)
             files.write_bytes(path, _unpacked(origin, path.read_bytes()))
-        except _download.Refused:
+        except Refused:
             origin = _download.address(place, name)
             _download.fetch(origin, path)
         _download.verify(origin, path, md5)

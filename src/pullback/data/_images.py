@@ -21,11 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from pullback import files
+from pullback.data._decode import BrokenImage, to_channels
 from pullback.errors import UserError
-
-
-class BrokenImage(Exception):
-    """An image that cannot be decoded; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -167,17 +164,6 @@ def stratified(labels: NDArray[np.int64], fraction: float, seed: int) -> NDArray
     test = np.zeros(len(labels), dtype=bool)
     test[order] = np.diff(taken) > 0
     return test
-
-
-def to_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """The image (1 or 3, h, w) as (channels, h, w): grey is repeated, colours become the luma of Pillow's mode "L"."""
-    if len(image) == channels:
-        return image
-    if channels == 3:
-        return np.repeat(image, 3, axis=0)
-    red, green, blue = image.astype(np.uint32)
-    luma = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16  # ITU-R 601-2 in 16-bit fixed point
-    return luma.astype(np.uint8)[None]
 
 
 def square(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -6,23 +6,19 @@ the classes; `train` and `test` as the two top folders, with the classes below, 
 
 import re
 import shutil
-import warnings
 import zipfile
-from io import BytesIO
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pullback import files
-from pullback.data._images import BrokenImage, Dataset, Split
+from pullback.data._decode import EXTENSIONS, decode, is_image
+from pullback.data._images import Dataset, Split
 from pullback.errors import UserError, refused
 
 SHAPE = (3, 64)
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
-MAX_BYTES = 2**28  # of one file: a packed entry may swell without bounds
 
 
 def download(source: str | None, raw: Path) -> None:
@@ -70,13 +66,8 @@ def _copy(path: Path, target: Path) -> None:
 
 
 def _images(names: list[str], source: Path) -> list[str]:
-    """The names that are images by their extension, hidden files and those of macOS left out."""
-    images = [
-        name
-        for name in names
-        if name.lower().endswith(EXTENSIONS)
-        and not any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
-    ]
+    """The names of images."""
+    images = [name for name in names if is_image(name)]
     if not images:
         raise UserError(
             f"{source} holds no images: none of its {len(names)} files ends in {', '.join(EXTENSIONS)}; "
@@ -123,43 +114,4 @@ def _classes(names: list[str], parts: list[tuple[str, ...]]) -> list[str]:
 
 
 def _split(archive: zipfile.ZipFile, names: list[str], labels: NDArray[np.int64]) -> Split:
-    return Split(names, labels, lambda index: _decode(archive, names[index]))
-
-
-def _decode(archive: zipfile.ZipFile, name: str) -> NDArray[np.uint8]:
-    entry = archive.getinfo(name)
-    if entry.file_size == 0:
-        raise BrokenImage("the file is empty")
-    if entry.file_size > MAX_BYTES:
-        raise BrokenImage(f"the file is larger than {MAX_BYTES >> 20} MiB")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(BytesIO(archive.read(entry)), formats=FORMATS) as image:
-                return _pixels(ImageOps.exif_transpose(image))
-        except BrokenImage:
-            raise
-        except UnidentifiedImageError as error:
-            raise BrokenImage(f"the content is no {', '.join(FORMATS)} image") from error
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise BrokenImage(f"more than {Image.MAX_IMAGE_PIXELS} pixels, perhaps a decompression bomb") from error
-        except Exception as error:  # a broken file may raise anything
-            raise BrokenImage(str(error) or type(error).__name__) from error
-
-
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """The image as uint8 (1 or 3, h, w); transparent parts are white, 16 bits are scaled to 8."""
-    if image.mode == "F":
-        raise BrokenImage("floating-point pixels have no known range")
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise BrokenImage("the pixels exceed 16 bits")
-        return np.rint(values / 257).astype(np.uint8)[None]
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    grey = image.mode in ("1", "L")
-    pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+    return Split(names, labels, lambda index: decode(partial(archive.open, names[index])))
