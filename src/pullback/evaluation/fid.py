@@ -7,22 +7,26 @@ diagonals, nothing clamped: rounding may leave a tiny negative value. With S = F
 singular values of F1 F2^T, so that few images in many dimensions need no (d, d) matrix.
 
 The value is biased upward by about c / n: compare only values of the same n, and with the floor that two sets of real
-images have. Agrees with pytorch-fid to 11 digits where the covariances are regular.
+images have.
+
+Right to 12 digits, as are pytorch-fid, torch-fidelity and torchmetrics from the same float64 moments where the
+covariances are regular. Where these are singular the three have 7 digits, and torch-fidelity, which averages float32
+features in float32, has 3 under an offset of 5000.
 """
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pullback.config import Params
-from pullback.errors import UserError
-from pullback.evaluation._estimate import Estimate, jackknife, normal
 from pullback.evaluation._features import pair
 from pullback.evaluation._set import Set
-from pullback.neighbors import as_rows
+from pullback.evaluation.intervals import Estimate, LeftOut, Z, jackknife, leave_out, normal
+from pullback.evaluation.moments import Moments as Moments
+from pullback.evaluation.moments import check_same_d
 
 BETTER: dict[str, Literal["lower", "higher"]] = {"fid": "lower"}
 
@@ -34,23 +38,41 @@ def scores(real: Set, fake: Set, params: Params, seed: int) -> dict[str, Estimat
     It may reach below 0, and does for sets that are more alike than two independent draws, such as the two halves of a
     split that is stratified by class.
     """
-    value = frechet_distance(real.features, fake.features)
+    regular = min(len(real), len(fake)) > real.features.shape[1]  # else the features have more digits
+    if real.moments and fake.moments and regular:
+        value = frechet_distance_from_moments(real.moments, fake.moments)
+    else:
+        value = frechet_distance(real.features, fake.features)
     return {"fid": replace(fid_infinity(real.features, fake.features, seed), value=value)}
+
+
+def left_out(real: Set, fake: Set, params: Params, seed: int) -> dict[str, LeftOut]:
+    """What a comparison needs of `fid`; nothing, and a warning, where its bias cannot be taken off."""
+    rows = pair(real.features, fake.features)
+    return {"fid": leave_out(_distance, *rows, seed)} if _enough(*rows) else {}
 
 
 def fid_infinity(real: ArrayLike, fake: ArrayLike, seed: int = 0) -> Estimate:
     """The Frechet distance that infinitely many images would have (Chong and Forsyth 2020, arXiv:1911.07023).
 
     The line in 1 / n is laid not through random subsets but through all rows and all rows less a twentieth (jackknife),
-    which repeats more closely. Measured on Gaussians, n = 200 ... 600 and d up to n / 2: the mean is right to 4 %, and
-    the interval covers the truth in 94 ... 100 of 100 draws. Below n = 2 d do not trust it.
+    which repeats more closely. Measured on Gaussians, n = 50 ... 600 and d up to n / 2: the mean is right to 4 %, and
+    the interval covers the truth in 93 ... 98 % of draws. Between equal populations it covers in 98 ... 99 %, being too
+    wide by a third, as the distance has no slope there.
+
+    Below n = 2 d the bias is no longer of the order 1 / n, and the value means nothing. As the bias is positive (the
+    fidelity of two covariances is jointly concave), the interval then reaches from 0 to the raw distance and its error.
+
+    Warns:
+        UserWarning: n or m is below 2 d.
 
     Raises:
         UserError: fewer than 3 rows, or as `frechet_distance` does.
     """
     real, fake = pair(real, fake)
     value, error = jackknife(_distance, real, fake, seed)
-    return Estimate(value, *normal(value, error), len(real), len(fake))
+    low, high = normal(value, error) if _enough(real, fake) else (min(0.0, value), _distance(real, fake) + Z * error)
+    return Estimate(value, low, high, len(real), len(fake))
 
 
 def frechet_distance(real: ArrayLike, fake: ArrayLike) -> float:
@@ -67,39 +89,6 @@ def frechet_distance(real: ArrayLike, fake: ArrayLike) -> float:
     return _distance(real, fake)
 
 
-@dataclass
-class Moments:
-    """Count, mean (d,) and scatter (d, d), the sum of (x - mean)(x - mean)^T, of features that arrive in batches."""
-
-    count: int = 0
-    mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    scatter: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
-
-    @property
-    def covariance(self) -> NDArray[np.float64]:
-        """The covariance (d, d) over n - 1; raises `UserError` below two rows."""
-        if self.count < 2:
-            raise UserError(f"a covariance needs at least 2 rows of features, not {self.count}; give more images")
-        return self.scatter / (self.count - 1)
-
-    def update(self, features: ArrayLike) -> None:
-        """Adds a batch (b, d) of any size but 0 and any real dtype; raises `UserError` as `merge` and `as_rows` do."""
-        rows = as_rows(features, "features")
-        mean, centred = _centre(rows)
-        self.merge(Moments(len(rows), mean, centred.T @ centred))
-
-    def merge(self, other: "Moments") -> None:
-        """Adds what `other` has seen (Chan, Golub and LeVeque 1983); raises `UserError` if its d differs."""
-        if not self.count:
-            self.count, self.mean, self.scatter = other.count, other.mean.copy(), other.scatter.copy()
-        elif other.count:
-            _check_same_d(self, other)
-            total, gap = self.count + other.count, other.mean - self.mean
-            self.scatter += other.scatter + np.outer(gap, gap) * (self.count * other.count / total)
-            self.mean += gap * (other.count / total)
-            self.count = total
-
-
 def frechet_distance_from_moments(a: Moments, b: Moments) -> float:
     """The Frechet distance between two sets of which only the moments are known.
 
@@ -109,15 +98,32 @@ def frechet_distance_from_moments(a: Moments, b: Moments) -> float:
     Raises:
         UserError: fewer than two rows, or unequal d.
     """
-    _check_same_d(a, b)
+    check_same_d(a, b)
     s1, s2 = a.covariance, b.covariance
     _warn_singular(a.count, b.count, len(s1))
-    # S1 = F^T F without its null space, of which only rounding errors would be left: the square root of 1e-16 is 1e-8.
-    values, vectors = np.linalg.eigh(s1)
-    kept = values > len(s1) * np.finfo(float).eps * values[-1]
-    factor = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
-    root_trace = np.sqrt(np.linalg.eigvalsh(factor @ s2 @ factor.T).clip(min=0)).sum()
+    f1 = _root(s1)
+    if _regular(s2):
+        root_trace = np.sqrt(np.linalg.eigvalsh(f1 @ s2 @ f1.T).clip(min=0)).sum()
+    else:  # slower
+        root_trace = np.linalg.svd(f1 @ _root(s2).T, compute_uv=False).sum()
     return float(np.square(a.mean - b.mean).sum() + np.trace(s1) + np.trace(s2) - 2 * root_trace)
+
+
+def _root(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F (rank, d) with S = F^T F, without the null space: of that only rounding is left, whose root is 1e-8."""
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > len(values) * np.finfo(float).eps * values[-1]
+    return np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+
+
+def _regular(covariance: NDArray[np.float64]) -> bool:
+    """Whether every direction surely has variance, by the pivots of Cholesky's decomposition, of which the last may be
+    far above the least eigenvalue."""
+    try:
+        pivots = np.square(np.diag(np.linalg.cholesky(covariance)))
+    except np.linalg.LinAlgError:
+        return False
+    return bool(pivots.min() > 1e-8 * pivots.max())
 
 
 def _distance(real: NDArray[np.float64], fake: NDArray[np.float64]) -> float:
@@ -134,19 +140,21 @@ def _distance(real: NDArray[np.float64], fake: NDArray[np.float64]) -> float:
 
 def _factor(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The mean of n rows, and F of at most d rows with S = F^T F."""
-    mean, centred = _centre(rows)
+    mean = rows.mean(axis=0)
+    centred = rows - mean
     factor = np.linalg.qr(centred, mode="r") if len(rows) > rows.shape[1] else centred
     return mean, factor / np.sqrt(len(rows) - 1)
 
 
-def _centre(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    mean = rows.mean(axis=0)
-    return mean, rows - mean
-
-
-def _check_same_d(a: Moments, b: Moments) -> None:
-    if len(a.mean) != len(b.mean):
-        raise UserError(f"moments of {len(a.mean)} and of {len(b.mean)} features; use the same feature map for both")
+def _enough(real: NDArray[np.float64], fake: NDArray[np.float64]) -> bool:
+    n, d = min(len(real), len(fake)), real.shape[1]
+    if n < 2 * d:
+        warnings.warn(
+            f"the bias of the FID of {n} images in {d} dimensions cannot be taken off, so its interval reaches from 0, "
+            f"and two sets are not compared by it; give {2 * d} images or more",
+            stacklevel=3,
+        )
+    return n >= 2 * d
 
 
 def _warn_singular(n: int, m: int, d: int) -> None:

@@ -4,7 +4,8 @@
 
 over pairs of different images (Binkowski 2018, arXiv:1801.01401): the unbiased estimate of the squared maximum mean
 discrepancy. It needs no correction for n, and is negative about half of the time when both sets are alike. Agrees with
-torch-fidelity and torchmetrics on the same images to 13 digits.
+torch-fidelity and torchmetrics on the same images in float64 to 13 digits; features with an offset of 1000 leave 9, of
+5000 8, and their float32 none.
 """
 
 from typing import Literal
@@ -14,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from pullback.config import Params
 from pullback.errors import UserError
-from pullback.evaluation._estimate import Estimate, normal
 from pullback.evaluation._features import pair
 from pullback.evaluation._set import Set
+from pullback.evaluation.intervals import Estimate, LeftOut, normal
 from pullback.neighbors import row_blocks
 
 BETTER: dict[str, Literal["lower", "higher"]] = {"kid": "lower"}
@@ -25,6 +26,12 @@ BETTER: dict[str, Literal["lower", "higher"]] = {"kid": "lower"}
 def scores(real: Set, fake: Set, params: Params, seed: int) -> dict[str, Estimate]:
     """`kid` of all images at once."""
     return {"kid": kernel_distance(real.features, fake.features)}
+
+
+def left_out(real: Set, fake: Set, params: Params, seed: int) -> dict[str, LeftOut]:
+    """What a comparison needs of `kid`; each image is a group of its own."""
+    value, *influences = _influences(*pair(real.features, fake.features))
+    return {"kid": LeftOut(value, *((part - part.mean()) / (len(part) - 1) for part in influences))}
 
 
 def kernel_distance(
@@ -74,12 +81,18 @@ def _block_mean(
 
 def _mmd(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
     """The unbiased squared MMD of x (n, d) and y (m, d), and its standard error."""
+    value, *influences = _influences(x, y)
+    return value, float(np.sqrt(sum(part.var(ddof=1) / len(part) for part in influences)))
+
+
+def _influences(
+    x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """The unbiased squared MMD, and the influence of each row of x (n,) and of y (m,) on it, up to a constant."""
     xx, yy = _sums_within(x) / (len(x) - 1), _sums_within(y) / (len(y) - 1)
     xy, yx = _sums_between(x, y)
     value = xx.mean() + yy.mean() - 2 * xy.mean() / len(y)
-    influence = 2 * (xx - xy / len(y)), 2 * (yy - yx / len(x))
-    error = np.sqrt(sum(part.var(ddof=1) / len(part) for part in influence))
-    return float(value), float(error)
+    return float(value), 2 * (xx - xy / len(y)), 2 * (yy - yx / len(x))
 
 
 def _sums_within(x: NDArray[np.float64]) -> NDArray[np.float64]:
