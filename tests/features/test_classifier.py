@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -32,25 +33,53 @@ def trained(folder: Path, params: classifier.Params = TINY, seed: int = 0) -> by
 
 def test_it_separates_two_easy_classes(tmp_path):
     trained(tmp_path)
-    embed = classifier.load(tmp_path, CPU)
+    feature_map = classifier.load(tmp_path, CPU)
     images, labels = stripes(301)
-    features, logits = embed(images)
+    features, logits = feature_map(images)
     assert features.shape == (301, 16)
     assert logits.shape == (301, 2)
     assert features.dtype == logits.dtype == np.float32
-    accuracy = classifier.scores(embed, images, labels)["test_accuracy"]
+    accuracy = classifier.scores(feature_map, images, labels)["test_accuracy"]
     assert accuracy == (logits.argmax(1) == labels).mean()
     assert accuracy > 0.95
 
 
-def test_features_do_not_depend_on_the_batch(tmp_path, monkeypatch):
-    trained(tmp_path)
+@pytest.mark.parametrize("batch", [1, 7, 64, 301])
+def test_features_do_not_depend_on_the_batch(tmp_path, batch):
+    trained(tmp_path, TINY.model_copy(update={"budget_images": 64}))
+    feature_map = classifier.load(tmp_path, CPU)
     images, _ = stripes(301)
-    features, logits = classifier.load(tmp_path, CPU)(images)
-    monkeypatch.setattr(classifier, "EMBED_BATCH", 7)
-    small_features, small_logits = classifier.load(tmp_path, CPU)(images)
-    np.testing.assert_allclose(small_features, features, atol=1e-5)
-    np.testing.assert_allclose(small_logits, logits, atol=1e-5)
+    for some, usual in zip(feature_map(images, batch), feature_map(images), strict=True):
+        np.testing.assert_allclose(some, usual, rtol=0, atol=1e-5)
+
+
+def test_it_says_what_it_is_and_takes_the_shape_that_it_was_trained_on(tmp_path):
+    trained(tmp_path, TINY.model_copy(update={"budget_images": 64}))
+    feature_map = classifier.load(tmp_path, CPU)
+    assert (feature_map.name, feature_map.resize, feature_map.shape) == ("classifier", "none", (3, 8, 8))
+    assert re.fullmatch("[0-9a-f]{16}", feature_map.digest)
+    with pytest.raises(
+        UserError, match=r"'classifier' takes images of shape \(3, 8, 8\).*, not \(3, 9, 9\); .*inception"
+    ):
+        feature_map(stripes(2, size=9)[0])
+
+
+def test_the_digest_tells_weights_apart(tmp_path):
+    short = TINY.model_copy(update={"budget_images": 64})
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        trained(tmp_path / name, short, seed)
+    first, same, other = (classifier.load(tmp_path / name, CPU).digest for name in "abc")
+    assert first == same != other
+
+
+def test_it_is_trained_and_asked_without_a_folder():
+    images, labels = stripes(301)
+    model = classifier.fit(*stripes(100), 2, TINY, 0, CPU)
+    assert not model.training
+    predicted = classifier.predict(model, images, CPU)
+    assert predicted.dtype == np.int64
+    assert predicted.shape == (301,)
+    assert (predicted == labels).mean() > 0.95
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
@@ -102,3 +131,11 @@ def test_digits_with_the_shipped_parameters(tmp_path):
     )
     classifier.build(train, train_labels, 10, params, 0, CPU, tmp_path)
     assert classifier.scores(classifier.load(tmp_path, CPU), test, test_labels)["test_accuracy"] >= 0.97
+
+
+def test_a_trainer_gives_classifiers_that_name_images():
+    train = classifier.trainer(CPU)
+    predict = train(*stripes(100), 3200, 0)
+    images, labels = stripes(60)
+    assert (predict(images) == labels).mean() > 0.9
+    assert np.array_equal(train(*stripes(100), 3200, 0)(images), predict(images))

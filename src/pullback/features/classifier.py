@@ -6,6 +6,8 @@ which are measured in the space of Inception.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +20,10 @@ from torch import Tensor, nn
 from pullback import config, files
 from pullback.config import Count, Positive
 from pullback.errors import UserError
-from pullback.features._map import Embed
+from pullback.features._exact import exactly, levels
+from pullback.features._map import FeatureMap, digest
 
-EMBED_BATCH = 256
+PREDICT_BATCH = 256
 CHECK_EVERY = 50  # steps; each look at the loss waits for the device
 
 
@@ -65,16 +68,34 @@ def build(
     device: torch.device,
     folder: Path,
 ) -> None:
-    """Trains the classifier with AdamW on randomly shifted images and writes it to `folder`.
+    """Trains the classifier and writes it to `folder`.
 
     Raises:
-        UserError: the images have no labels, or all the same one; or the loss is no longer a number.
+        UserError: the images have no labels, or all the same one; or as `fit` does.
     """
     if labels.min() < 0 or classes < 2:
         raise UserError(
             "features.name is 'classifier', which needs images of at least two labelled classes; "
             "set features.name to 'pixels', or sort the images into one sub-folder per class"
         )
+    model = fit(images, labels, classes, params, seed, device)
+    header = {"shape": images.shape[1:], "classes": classes, "width": params.width}
+    files.write_tensors(folder / "classifier.safetensors", model.state_dict(), header)
+
+
+def fit(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    classes: int,
+    params: Params,
+    seed: int,
+    device: torch.device,
+) -> Classifier:
+    """A classifier of images uint8 (n, c, h, w) with labels (n,) in [0, classes), trained with AdamW on random shifts.
+
+    Raises:
+        UserError: the loss is no longer a number.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -92,36 +113,56 @@ def build(
         schedule.step()
         if (step % CHECK_EVERY == 0 or step == steps) and not loss.isfinite():
             raise UserError(f"the loss is {loss.item()} at step {step}; try a tenth of learning_rate")
-    shape = {"channels": images.shape[1], "classes": classes, "width": params.width}
-    files.write_tensors(folder / "classifier.safetensors", model.state_dict(), shape)
+    return model.eval()
 
 
-def load(folder: Path, device: torch.device) -> Embed:
+def predict(model: Classifier, images: NDArray[np.uint8], device: torch.device) -> NDArray[np.int64]:
+    """The class (n,) that a trained classifier gives each of the images uint8 (n, c, h, w)."""
+    batches = (images[start : start + PREDICT_BATCH] for start in range(0, len(images), PREDICT_BATCH))
+    return np.concatenate([_embed(model, device, batch)[1].argmax(1) for batch in batches])
+
+
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
+
+
+def trainer(device: torch.device) -> Callable[[NDArray[np.uint8], NDArray[np.int64], int, int], Predict]:
+    """The function (images, labels, budget in images, seed) -> `predict` of a classifier trained on these."""
+
+    def train(images: NDArray[np.uint8], labels: NDArray[np.int64], budget_images: int, seed: int) -> Predict:
+        params = Params(budget_images=budget_images)
+        model = fit(images, labels, int(labels.max()) + 1, params, seed, device)
+        return lambda others: predict(model, others, device)
+
+    return train
+
+
+def load(folder: Path, device: torch.device) -> FeatureMap:
     """The classifier that `build` wrote into `folder`; raises `UserError` if there is none."""
     path = Path(folder) / "classifier.safetensors"
-    model = Classifier(**files.read_header(path)).to(device)
+    header = files.read_header(path)
+    shape = tuple(header["shape"])
+    model = Classifier(shape[0], header["classes"], header["width"]).to(device)
     model.load_state_dict(files.read_tensors(path))
-    model.eval()
-
-    @torch.no_grad()
-    def embed(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        starts = range(0, len(images), EMBED_BATCH)
-        outputs = [model(_to_input(images[start : start + EMBED_BATCH], device)) for start in starts]
-        features, logits = (torch.cat(parts).cpu().numpy() for parts in zip(*outputs, strict=True))
-        return features, logits
-
-    return embed
+    return FeatureMap("classifier", digest(path.read_bytes()), "none", shape, partial(_embed, model.eval(), device))
 
 
-def scores(embed: Embed, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, float]:
+@exactly()
+def _embed(
+    model: Classifier, device: torch.device, images: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    features, logits = model(_to_input(images, device))
+    return features.cpu().numpy(), logits.cpu().numpy()
+
+
+def scores(feature_map: FeatureMap, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, float]:
     """The share of held-out images whose largest logit is that of their label."""
-    logits = embed(images)[1]
+    logits = feature_map(images)[1]
     assert logits is not None
     return {"test_accuracy": float((logits.argmax(1) == labels).mean())}
 
 
 def _to_input(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.array(images)).to(device).float() / 127.5 - 1
+    return levels(images, device) / 127.5 - 1
 
 
 def _shifted(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
