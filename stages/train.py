@@ -12,6 +12,7 @@ from pullback.errors import UserError, about
 from pullback.models._model import ImagesFromLatents
 from pullback.pictures import enlarged, grid
 from pullback.pipeline import kept, path, stage
+from pullback.progress import bar
 from pullback.training import checkpoint
 from pullback.training.device import fabric
 from pullback.training.loop import DivergedError, train
@@ -31,7 +32,7 @@ def main(name: str) -> None:
         description = {"name": name, "params": params.model_dump(), "shape": list(images.shape[1:])}
 
         curve: list[dict[str, Any]] = []
-        with about(f"models.{name}"), run.progress(params.budget_images) as progress:
+        with about(f"models.{name}"), bar(run.name, params.budget_images) as progress:
 
             def log(seen_images: int, scalars: dict[str, float]) -> None:
                 curve.append({"seen_images": seen_images, **scalars})

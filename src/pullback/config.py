@@ -68,6 +68,13 @@ Metrics = Annotated[Blocks, BeforeValidator(partial(_blocks, "evaluation"))]
 ManifoldMaps = Annotated[Blocks, BeforeValidator(partial(_blocks, "manifold"))]
 
 
+def _devices(value: Any) -> Any:
+    """One rule for both alternatives, of which pydantic would make two mistakes."""
+    if value == "auto" or (type(value) is int and value >= 1):
+        return value
+    raise ValueError(f"should be auto or a whole number of at least 1, not {value!r}")
+
+
 class Data(Params):
     name: DatasetName
     source: str | None = None
@@ -85,6 +92,7 @@ class Features(Params):
 class Train(Params):
     models: Annotated[list[ModelName], Field(min_length=1)]
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: Annotated[int | Literal["auto"], BeforeValidator(_devices)] = 1
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     log_every: Count = 50
     grid_every: Count = 20_000

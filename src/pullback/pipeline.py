@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,24 +28,6 @@ class Stage:
         self.name, self.params, self.seed, self.tracked = name, params, params.seed, tracked
         self.images = 0
         """How many images the stage has worked through; the stage counts them, for its images per second."""
-
-    @contextmanager
-    def progress(self, total: int) -> Iterator[Callable[[int, str], None]]:
-        """A bar for `total` images, told by calls of (images so far, a few words); silent unless on a terminal."""
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        columns = (
-            TextColumn(self.name),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-        )
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task("", total=total)
-            yield lambda images, words: bar.update(task, completed=images, description=words)
 
 
 def path(folder: str, stage: str, suffix: str) -> Path:

@@ -28,7 +28,7 @@ def device(accelerator: str) -> torch.device:
     if accelerator == "auto":
         return torch.device(next(name for name, here in present.items() if here))
     if not present[accelerator]:
-        raise UserError(f"train.accelerator is {accelerator!r}, which this machine lacks; set it to auto or cpu")
+        raise UserError(f"the accelerator {accelerator!r} is not on this machine; choose auto or cpu")
     return torch.device(accelerator)
 
 
