@@ -9,16 +9,36 @@ from pullback import files
 from pullback.errors import UserError
 from pullback.summary import scores_table
 
+BESIDE = {
+    "images": 9,
+    "feature_map": "pixels",
+    "feature_map_digest": "0a1b",
+    "resize": "none",
+    "parameters": {"fid": {}},
+    "seed": 7,
+}
+
 
 def test_scores_stand_beside_the_floor(tmp_path: Path) -> None:
     for model, fid in (("gan", 3.25), ("vae", 12.5)):
         scores = {"floor": {"fid": {"value": 0.125}}, "methods": {"prior": {"fid": {"value": fid}}}}
-        files.write_json(tmp_path / f"{model}.json", {"images": 9, "feature_map": "pixels"} | scores)
+        files.write_json(tmp_path / f"{model}.json", BESIDE | scores)
     console = Console(width=100)
     with console.capture() as capture:
         console.print(scores_table(tmp_path))
     (row,) = (line for line in capture.get().splitlines() if "fid" in line)
     assert [cell.strip() for cell in row.split("│")[1:-1]] == ["fid", "0.125", "3.25", "12.5"]
+    assert "features: pixels, digest 0a1b, resize none, seed 7" in " ".join(capture.get().split())
+
+
+def test_a_score_that_the_floor_lacks_is_left_blank_there(tmp_path: Path) -> None:
+    scores = {"floor": {}, "methods": {"prior": {"augmentation_gain": {"value": 0.25}}}}
+    files.write_json(tmp_path / "gan.json", BESIDE | scores)
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(scores_table(tmp_path))
+    (row,) = (line for line in capture.get().splitlines() if "gain" in line)
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["augmentation_gain", "", "0.25"]
 
 
 def test_no_scores_is_told(tmp_path: Path) -> None:

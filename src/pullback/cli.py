@@ -6,14 +6,18 @@ Only what a command needs is imported, inside it, so that `pullback --help` answ
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from pullback.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(
     help="Draw from, judge and retrain the models of the pipeline.",
@@ -82,6 +86,84 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000) -> 
         str(port),
     ]
     os.execv(Path(sys.executable).with_name("mlflow"), server)
+
+
+Features = Annotated[
+    str, typer.Option(help="classifier, inception or pixels, or `given` where the sets are arrays of features.")
+]
+Extractor = Annotated[Path, typer.Option(help="Folder of the trained map that `classifier` needs.")]
+Weights = Annotated[str | None, typer.Option(help="File or address of the weights of `inception`.")]
+Sha256 = Annotated[str | None, typer.Option(help="Of that file, if it is not the published one.")]
+Resize = Annotated[Literal["tensorflow", "clean"], typer.Option(help="As the published FID does, or as clean-fid.")]
+Accelerator = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where the feature map runs.")]
+Devices = Annotated[int, typer.Option(min=0, help="GPUs, or processes on a CPU; 0 = all GPUs, or one process.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of all random splits and groups.")]
+Json = Annotated[Path | None, typer.Option("--json", dir_okay=False, writable=True, help="A file for all of it.")]
+SET = "A folder or zip of images, or an .npy or .npz of images or features."
+
+
+@app.command()
+def score(
+    real: Annotated[Path, typer.Argument(help=f"{SET} Real images that the generator has not seen.")],
+    fake: Annotated[Path, typer.Argument(help="The generated ones, as above.")],
+    train: Annotated[Path | None, typer.Option(help="What the generator was trained on: looks for copies.")] = None,
+    features: Features = "classifier",
+    extractor: Extractor = Path("models/extractor"),
+    weights: Weights = None,
+    sha256: Sha256 = None,
+    resize: Resize = "tensorflow",
+    accelerator: Accelerator = "auto",
+    devices: Devices = 0,
+    seed: Seed = 0,
+    json: Json = None,
+) -> None:
+    """Score any set of generated images against real ones, with intervals and the floor."""
+    from pullback.score import score as judge
+    from pullback.space import Choice, Space
+    from pullback.summary import score_table
+
+    with _sentences():
+        space = Space(Choice(features, extractor, weights, sha256, resize, accelerator, devices or "auto"))
+        _tell(judge(space, real, fake, train, seed), score_table, json)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help=SET)],
+    b: Annotated[Path, typer.Argument(help="Another one.")],
+    real: Annotated[Path, typer.Option(help="Real images that no generator has seen.")],
+    features: Features = "classifier",
+    extractor: Extractor = Path("models/extractor"),
+    weights: Weights = None,
+    sha256: Sha256 = None,
+    resize: Resize = "tensorflow",
+    accelerator: Accelerator = "auto",
+    devices: Devices = 0,
+    seed: Seed = 0,
+    json: Json = None,
+) -> None:
+    """Is the set A better than B? Paired differences with a verdict for each score."""
+    from pullback.score import compare as judge
+    from pullback.space import Choice, Space
+    from pullback.summary import verdict_table
+
+    with _sentences():
+        space = Space(Choice(features, extractor, weights, sha256, resize, accelerator, devices or "auto"))
+        _tell(judge(space, a, b, real, seed), verdict_table, json)
+
+
+def _tell(result: dict[str, Any], table: Callable[[dict[str, Any]], "Table"], json: Path | None) -> None:
+    from rich.console import Console
+
+    from pullback import files
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # of arrows and frames where the terminal has none
+    Console().print(table(result))
+    for note in result["notes"]:
+        print(f"Note: {note}")
+    if json:
+        files.write_json(json, result)
 
 
 @app.command()

@@ -19,10 +19,21 @@ def refused(path: object, action: str, error: OSError) -> UserError:
     return UserError(f"{path} could not be {action}: {error.strerror or error}; {remedy} and run again")
 
 
+class _About(UserError):
+    def __init__(self, key: str, told: str) -> None:
+        super().__init__(f"{key}: {told}")
+        self.key, self.told = key, told
+
+
 @contextmanager
 def about(key: str) -> Iterator[None]:
-    """Puts the key of params.yaml that led into the block before the message of a `UserError` inside it."""
+    """Puts the key of params.yaml that led into the block before the message of a `UserError` inside it.
+
+    Within another such block the keys join: `a` around `b` gives `a.b`.
+    """
     try:
         yield
+    except _About as error:
+        raise _About(f"{key}.{error.key}", error.told) from error
     except UserError as error:
-        raise UserError(f"{key}: {error}") from error
+        raise _About(key, str(error)) from error

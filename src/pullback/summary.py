@@ -1,11 +1,16 @@
 """How good are the models? Their scores beside the floor that real images reach, as a table for the terminal."""
 
+from collections.abc import Container
 from pathlib import Path
+from typing import Any
 
+from rich import box
 from rich.table import Table
 
-from pullback import files
+from pullback import files, plugins
 from pullback.errors import UserError
+
+ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}"}
 
 
 def scores_table(folder: Path) -> Table:
@@ -18,13 +23,85 @@ def scores_table(folder: Path) -> Table:
     if not results:
         raise UserError(f"{folder} holds no scores; run `dvc repro`")
     first = next(iter(results.values()))
-    table = Table(title=f"{first['images']} images on each side, features: {first['feature_map']}")
+    table = Table(title=f"{first['images']} images on each side", caption=_beside(first, first["floor"]))
     columns = {"floor": first["floor"]}
     for model, result in results.items():
         columns |= {f"{model} {method}": scores for method, scores in result["methods"].items()}
     for name in ("", *columns):
         table.add_column(name, justify="right" if name else "left")
-    for metric in first["floor"]:
-        values = (f"{scores[metric]['value']:.3g}" for scores in columns.values())
-        table.add_row(metric.replace("_", " "), *values)
+    for score in sorted({score for scores in columns.values() for score in scores}):
+        values = (_short(scores[score]["value"]) if score in scores else "" for scores in columns.values())
+        table.add_row(score, *values)
     return table
+
+
+def score_table(result: dict[str, Any]) -> Table:
+    """What `pullback score` has found."""
+    table = Table(
+        title=f"{result['n_fake']} images against {result['n_real']} real ones",
+        caption=f"{_beside(result, result)}. The interval of the FID is that of unlimited images.",
+    )
+    for name in ("", "value", "95 % interval", "floor", "images of it"):
+        table.add_column(name, justify="right" if name else "left")
+    for score, direction in _directions(result).items():
+        if score in result:
+            best = result["floor"].get(score)
+            table.add_row(
+                f"{score} {ARROWS[direction]}",
+                _short(result[score]["value"]),
+                _interval(result[score]),
+                *((_short(best["value"]), _counts(best)) if best else ()),
+            )
+    if "near_copies" in result:
+        table.add_row("near-copies", str(len(result["near_copies"])))
+    return table
+
+
+def verdict_table(result: dict[str, Any]) -> Table:
+    """What `pullback compare` has found."""
+    table = Table(
+        title=f"{result['n_fake']} images of A and of B against {result['n_real']} real ones",
+        caption=f"{_beside(result, result['verdicts'])}. A - B of the FID is without the bias of few images.",
+        box=box.SIMPLE_HEAD,  # or it would be wider than 80 columns
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for name in ("", "A", "B", "A - B", "95 % interval", "A is"):
+        table.add_column(name, justify="left" if name in ("", "A is") else "right", no_wrap=name != "A is")
+    for score, direction in _directions(result).items():
+        if score in result["verdicts"]:
+            found = result["verdicts"][score]
+            values = (_short(found[key]) for key in ("a", "b", "difference"))
+            row = (f"{score} {ARROWS[direction]}", *values, _interval(found), found["verdict"])
+            table.add_row(*row)
+    return table
+
+
+def _beside(result: dict[str, Any], scores: Container[str]) -> str:
+    """The feature map and the parameters, without which the scores mean nothing."""
+    parts = [f"features: {result['feature_map']}"]
+    if result["feature_map_digest"]:
+        parts += [f"digest {result['feature_map_digest']}", f"resize {result['resize']}"]
+    for name, params in result["parameters"].items():
+        if any(score in scores for score in plugins.load("evaluation", name).BETTER):
+            parts += [f"{key} {value}" for key, value in params.items() if value is not None]
+    return ", ".join([*parts, f"seed {result['seed']}"])
+
+
+def _directions(result: dict[str, Any]) -> dict[str, str]:
+    """Which direction of each score is better."""
+    metrics = (plugins.load("evaluation", name) for name in result["parameters"])
+    return {score: better for metric in metrics for score, better in metric.BETTER.items()}
+
+
+def _counts(found: dict[str, Any]) -> str:
+    """The images behind a score, of both sets where it looks at both."""
+    return " + ".join(f"{found[key]}" for key in ("n_real", "n_fake") if found[key])
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _interval(found: dict[str, float]) -> str:
+    return f"{_short(found['low'])} to {_short(found['high'])}"
