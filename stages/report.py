@@ -21,7 +21,7 @@ def main() -> None:
     with stage(
         "report",
         keys=keys,
-        reads=["prepare", "extractor", "train@*", "sample@*", "evaluate@*", "manifold"],
+        reads=["prepare", "extractor", "train@*", "sample@*", "evaluate@*", "compare", "manifold"],
         writes=[OUT],
     ) as run:
         results = read(run)
@@ -41,20 +41,22 @@ def read(run: Stage) -> Results:
         score: direction
         for metric in run.params.evaluate.metrics
         for score, direction in plugins.load("evaluation", metric).BETTER.items()
-        if score in evaluations[models[0]]["floor"]
+        if any(score in scores for each in evaluations.values() for scores in each["methods"].values())
     }
     per_model = [f"{each}@{model}" for each in ("train", "sample", "embed", "evaluate") for model in models]
-    stages = ["download", "prepare", "extractor", "embed-real", *per_model, "manifold"]
+    stages = ["download", "prepare", "extractor", "embed-real", *per_model, "compare", "manifold"]
     return Results(
         params=run.params.model_dump(),
         prepared=files.read_json(Path("metrics/prepare.json")),
         feature_map=files.read_json(Path("metrics/extractor.json")),
+        train=files.read_array(IMAGES / "train/images.npy", mmap=True),
         real=files.read_array(IMAGES / "test/images.npy", mmap=True),
         samples={source: files.read_array(folder / "images.npy", mmap=True) for source, folder in methods.items()},
         reconstructions={model: files.read_array(file) for model, file in encoded.items() if file.exists()},
         curves={model: files.read_table(path("metrics", f"train@{model}", ".csv")) for model in models},
         better=better,
         evaluations=evaluations,
+        comparisons=files.read_json(Path("metrics/compare.json")),
         manifold=files.read_json(Path("metrics/manifold.json")),
         maps={name: files.read_array(MANIFOLD / "maps" / f"{name}.npy") for name in run.params.manifold.maps},
         map_sources=np.array(files.read_json(MANIFOLD / "sources.json")),

@@ -7,19 +7,73 @@ import pytest
 
 from pullback.report._results import Results
 
-SECTIONS = ["what_ran", "images", "reconstructions", "curves", "scores", "maps", "cost"]
-
 
 def estimate(value: float) -> dict[str, float]:
-    return {"value": value, "low": 0.9 * value, "high": 1.1 * value}
+    return {"value": value, "low": 0.9 * value, "high": 1.1 * value, "n_real": 60, "n_fake": 40}
 
 
 def evaluation(fid: float) -> dict[str, Any]:
     return {
+        "feature_map": "classifier",
+        "feature_map_digest": "feedbeef00000000",
+        "resize": "clean",
         "images": 40,
+        "seed": 7,
+        "parameters": {
+            "fid": {},
+            "precision_recall": {"k": 3, "density_k": 5},
+            "memorization": {"cells": None},
+            "classification": {},
+        },
         "floor": {"fid": estimate(0.5), "precision": estimate(0.9)},
         "methods": {"prior": {"fid": estimate(fid), "precision": estimate(0.5)}},
+        "findings": {"prior": findings()},
         "class_shares": {"real": [0.5, 0.5], "prior": [0.9, 0.1]},
+    }
+
+
+def verdicts() -> dict[str, Any]:
+    return {
+        "fid": {"a": 4.0, "b": 8.0, "difference": -4.1, "low": -5.2, "high": -3.0, "verdict": "better"},
+        "precision": {
+            "a": 0.5,
+            "b": 0.5,
+            "difference": 0.0,
+            "low": -0.1,
+            "high": 0.1,
+            "verdict": "not distinguishable",
+        },
+    }
+
+
+def findings() -> dict[str, Any]:
+    return {
+        "precision_recall": {"realism": {"median": 1.25, "most": [*range(8)], "least": [*range(39, 31, -1)]}},
+        "memorization": {
+            "near_copies": [[5, 50, 0.0], [6, 51, 0.125]],
+            "nearest": [[5, 50, 0.0], [6, 51, 0.125], [7, 50, 0.5], [8, 52, 0.75]],
+        },
+        "modes": {
+            "missing": [
+                {
+                    "real_share": 0.1,
+                    "fake_share": 0.03,
+                    "p_value": 1e-9,
+                    "real_examples": [30, 31, 32],
+                    "fake_examples": [2],
+                }
+            ],
+            "over_produced": [
+                {
+                    "real_share": 0.1,
+                    "fake_share": 0.25,
+                    "p_value": 0.0123,
+                    "real_examples": [33, 34, 35],
+                    "fake_examples": [11, 12],
+                }
+            ],
+        },
+        "classification": {"labels": "by the feature map"},
     }
 
 
@@ -52,7 +106,13 @@ def parts() -> Any:
                 "per_class": counts,
                 "dropped": {"broken": 1, "duplicates": 3, "leaked": 2},
             },
-            "feature_map": {"name": "classifier", "test_accuracy": 0.975},
+            "feature_map": {
+                "name": "classifier",
+                "digest": "feedbeef00000000",
+                "resize": "clean",
+                "test_accuracy": 0.975,
+            },
+            "train": images(60),
             "real": images(40),
             "samples": {source: images(40) for source in sources[1:]},
             "reconstructions": {"vae": images(32)},
@@ -62,6 +122,7 @@ def parts() -> Any:
             },
             "better": {"fid": "lower", "precision": "higher"},
             "evaluations": {"gan": evaluation(4), "vae": evaluation(8)},
+            "comparisons": {"images": 40, "pairs": [{"a": "gan prior", "b": "vae prior", "verdicts": verdicts()}]},
             "manifold": {
                 "points": dict.fromkeys(sources, 20),
                 "components": 2,

@@ -1,6 +1,6 @@
 import pytest
 
-from pullback.report._labels import decimals, interval, joined, label, number
+from pullback.report._labels import decimals, interval, joined, label, number, p_value
 
 
 def test_label_knows_abbreviations_and_leaves_the_rest():
@@ -25,3 +25,10 @@ def test_number_has_a_true_minus_and_no_minus_zero():
     assert number(-1234.5, 1) == "\N{MINUS SIGN}1,234.5"
     assert number(-0.001, 2) == "0.00"
     assert interval(-1, 2, 0) == "\N{MINUS SIGN}1 to 2"
+
+
+@pytest.mark.parametrize(
+    ("p", "told"), [(0.0123, "p = 0.012"), (1e-3, "p = 0.001"), (2.4e-12, "p = 2·10⁻¹²"), (0.0, "p < 1·10⁻³⁰⁰")]
+)
+def test_p_values_are_told_to_their_power_of_ten(p, told):
+    assert p_value(p) == told

@@ -13,7 +13,18 @@ from pullback.report._results import Results
 from pullback.report._section import Section
 
 CHROMIUM = Path("/usr/bin/chromium")
-ORDER = ["what_ran", "images", "reconstructions", "curves", "scores", "maps", "cost"]
+ORDER = [
+    "what_ran",
+    "images",
+    "realism",
+    "reconstructions",
+    "curves",
+    "scores",
+    "copies",
+    "modes",
+    "maps",
+    "cost",
+]
 
 
 def sections(results: Results) -> dict[str, Section]:
@@ -85,9 +96,8 @@ def test_data_without_classes_models_without_encoders_maps_without_logits(parts)
     ordinary = parts()
     evaluations = {model: each | {"class_shares": {}} for model, each in ordinary["evaluations"].items()}
     prepared = ordinary["prepared"] | {"classes": [], "per_class": {"train": {}, "test": {}}}
-    html = page(
-        Results(**parts(evaluations=evaluations, prepared=prepared, reconstructions={}, feature_map={"name": "pixels"}))
-    )
+    pixels = {"name": "pixels", "digest": "0ff", "resize": "none"}
+    html = page(Results(**parts(evaluations=evaluations, prepared=prepared, reconstructions={}, feature_map=pixels)))
     assert "Images per class" not in html
     assert "Classes" not in html
     assert "None of the models can encode an image." in html
@@ -97,7 +107,16 @@ def test_one_model_alone(parts):
     whole = parts()
     one = {key: {"gan": whole[key]["gan"]} for key in ("evaluations", "curves")}
     one["samples"] = {"gan prior": whole["samples"]["gan prior"]}
-    html = page(Results(**parts(**one, reconstructions={}, map_sources=np.repeat(["real", "gan prior"], 30))))
+    html = page(
+        Results(
+            **parts(
+                **one,
+                reconstructions={},
+                comparisons={"images": 40, "pairs": []},
+                map_sources=np.repeat(["real", "gan prior"], 30),
+            )
+        )
+    )
     assert "<h1>GAN on pets</h1>" in html
 
 
@@ -111,8 +130,22 @@ def test_summary_says_who_leads_and_when_nobody_does(results, parts):
     assert "GAN prior leads: 4.00 (3.60 to 4.40) against 8.00 (7.20 to 8.80) for VAE prior." in summary(results)
     equal = parts()
     equal["evaluations"]["vae"] = equal["evaluations"]["gan"]
+    equal["comparisons"]["pairs"] = []
     assert "GAN prior and VAE prior are too close to call" in summary(Results(**equal))
     assert "VAE prior leads" in summary(replace(results, better={"fid": "higher"}))
+
+
+def test_the_paired_comparison_decides_who_leads_in_the_summary(parts):
+    whole = parts()
+    whole["comparisons"]["pairs"][0]["verdicts"]["fid"]["verdict"] = "not distinguishable"
+    assert "GAN prior and VAE prior are too close to call" in summary(Results(**whole))
+
+
+def test_a_summary_without_a_floor(parts):
+    whole = parts()
+    for evaluation in whole["evaluations"].values():
+        evaluation["floor"] = {}
+    assert summary(Results(**whole)).endswith("for VAE prior.")
 
 
 def test_many_sources(parts):
@@ -122,9 +155,8 @@ def test_many_sources(parts):
     whole["samples"] = dict.fromkeys(sources, whole["real"])
     scores = whole["evaluations"]["vae"]["methods"]["prior"]
     shares = {f"way{i}": [0.5, 0.5] for i in range(7)} | {"real": [0.5, 0.5]}
-    whole["evaluations"] = {
-        "vae": whole["evaluations"]["vae"] | {"methods": {f"way{i}": scores for i in range(7)}, "class_shares": shares}
-    }
+    changes = {"methods": {f"way{i}": scores for i in range(7)}, "class_shares": shares, "findings": {}}
+    whole["evaluations"] = {"vae": whole["evaluations"]["vae"] | changes}
     for key in ("points", "dimension", "cluster_shares"):
         whole["manifold"][key] = dict.fromkeys(["real", *sources], whole["manifold"][key]["real"])
     whole["manifold"]["missed_clusters"] = {source: [] for source in sources}

@@ -1,21 +1,40 @@
 """What each section says of results whose meaning is known."""
 
+import io
 import re
+from html import unescape
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from pullback.report import cost, curves, maps, reconstructions, scores, what_ran
+from pullback.report import copies, cost, curves, maps, modes, realism, reconstructions, scores, what_ran
+from pullback.report._figures import Figure
 from pullback.report._results import Results
 
 
 def text(html: str) -> str:
     """Without tags, words apart."""
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def rows(figure: Figure, count: int = 1) -> list[np.ndarray]:
+    """The images (n, 1, 8, 8) of each of `count` rows of a picture, without the gaps between them."""
+    pixels = np.array(Image.open(io.BytesIO(figure.png)))
+    scale = pixels.shape[0] // (9 * count - 1)
+    grey = np.pad(pixels[::scale, ::scale, 0], ((0, 1), (0, 1)))
+    return list(grey.reshape(count, 9, -1, 9).swapaxes(1, 2)[:, :, None, :8, :8])
 
 
 def test_what_ran_tells_the_data_the_code_and_the_parameters(results):
     told = text(what_ran.section(results).html)
-    for fact in ("60 in train, 40 in test", "1 unreadable, 3 duplicates (2 between train and test)", "97.5%", "abc123"):
+    for fact in (
+        "60 in train, 40 in test",
+        "1 unreadable, 3 duplicates (2 between train and test)",
+        "97.5%",
+        "abc123",
+        "digest feedbeef00000000",
+    ):
         assert fact in told
     assert "width 32 16" in told
     assert "spectral norm yes" in told
@@ -23,15 +42,179 @@ def test_what_ran_tells_the_data_the_code_and_the_parameters(results):
 
 def test_the_best_model_of_a_metric_is_bold_and_the_floor_never(parts):
     whole = parts()
-    whole["evaluations"]["vae"]["methods"]["prior"]["precision"] = {"value": 0.6, "low": 0.5, "high": 0.7}
+    whole["evaluations"]["vae"]["methods"]["prior"]["precision"]["value"] = 0.6
     html = scores.section(Results(**whole)).html
     assert re.findall(r'class="best">([^<]+)<', html) == ["4.00", "0.600"]
 
 
 def test_scores_name_n_the_feature_map_the_directions_and_the_meaning(results):
     told = text(scores.section(results).html)
-    for fact in ("n = 40 images", "the classifier map", "FID ↓", "precision ↑", "it lies above the distance"):
+    for fact in (
+        "n = 40 real / 40 generated",
+        "FID ↓ n = 60 / 40",
+        "precision ↑ n = 60 / 40",
+        "it lies above the distance",
+    ):
         assert fact in told
+
+
+def test_scores_name_all_that_they_rest_on(results):
+    told = text(scores.section(results).html)
+    for fact in ("Feature map: classifier", "digest feedbeef00000000", "as clean-fid does", "seed 7"):
+        assert fact in told
+    assert "precision and recall: k 3, density k 5" in told
+    assert "class labels of GAN prior and VAE prior by the feature map" in told
+    assert "cells" not in told
+
+
+def test_scores_that_a_source_or_the_floor_lacks_are_a_dash(parts):
+    whole = parts()
+    for evaluation in whole["evaluations"].values():
+        del evaluation["floor"]["precision"]
+    del whole["evaluations"]["vae"]["methods"]["prior"]["precision"]
+    html = scores.section(Results(**whole)).html
+    assert html.count("<td>\N{EN DASH}</td>") == 2
+    assert re.findall(r'class="best">([^<]+)<', html) == ["4.00", "0.500"]
+
+
+def test_many_scores_are_split_into_tables_that_fit(parts):
+    whole = parts(better={f"score{i}": "lower" for i in range(13)})
+    for evaluation in whole["evaluations"].values():
+        for row in (evaluation["floor"], evaluation["methods"]["prior"]):
+            row |= dict.fromkeys(whole["better"], row["fid"])
+    html = scores.section(Results(**whole)).html
+    heads = re.findall("<thead>(.*?)</thead>", html)
+    assert [re.findall(r"score\d+", head) for head in heads] == [
+        [f"score{i}" for i in part] for part in (range(6), range(6, 13))
+    ]
+
+
+def test_every_score_has_a_meaning():
+    from pullback import plugins
+
+    known = {score for name in plugins.names("evaluation") for score in plugins.load("evaluation", name).BETTER}
+    assert not known - set(scores.MEANINGS)
+
+
+def test_verdicts_are_words_grouped_by_outcome(results):
+    told = text(scores.section(results).html).replace("\N{MINUS SIGN}", "-")
+    assert (
+        "GAN prior is better than VAE prior by FID (4.00 against 8.00, difference -4.10, -5.20 to -3.00) "
+        "GAN prior and VAE prior are not distinguishable by precision (0.5" in told
+    )
+    assert "VAE prior is better" not in told
+    assert "the same 40 real images" in told
+
+
+def test_a_verdict_worse_is_told_as_the_other_being_better(parts):
+    whole = parts()
+    whole["comparisons"]["pairs"][0]["verdicts"]["fid"]["verdict"] = "worse"
+    assert "VAE prior is better than GAN prior by FID (" in text(scores.section(Results(**whole)).html)
+
+
+def test_one_source_has_no_verdict(parts):
+    assert "Which is better?" not in scores.section(Results(**parts(comparisons={"images": 40, "pairs": []}))).html
+
+
+def test_copies_stand_beside_their_training_images_nearest_first(results):
+    section = copies.section(results)
+    pairs = [(5, 50), (6, 51), (7, 50), (8, 52)]
+    assert len(section.figures) == 8
+    for figure, (fake, train) in zip(section.figures, pairs, strict=False):
+        left, right = rows(figure)[0]
+        assert (left == results.samples["gan prior"][fake]).all()
+        assert (right == results.train[train]).all()
+    cards = [text(card) for card in section.html.split('<div class="card ')[1:5]]
+    assert [re.search(r"ratio [\d.]+( near-copy)?", card)[0] for card in cards] == [
+        "ratio 0.00 near-copy",
+        "ratio 0.12 near-copy",
+        "ratio 0.50",
+        "ratio 0.75",
+    ]
+    assert text(section.html).count("2 of the 40 images are near-copies.") == 2
+
+
+def test_copies_show_the_scores_of_memorization(parts):
+    whole = parts(better={"fid": "lower", "authenticity": "higher", "c_t": "higher"})
+    for evaluation in whole["evaluations"].values():
+        for row in (evaluation["floor"], evaluation["methods"]["prior"]):
+            row |= {"authenticity": row["fid"], "c_t": row["fid"]}
+    told = text(copies.section(Results(**whole)).html)
+    assert "authenticity ↑ n = 60 / 40 C_T ↑ n = 60 / 40" in told
+    assert "FID" not in told
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [([], "None of the 40 images is a near-copy. <held out>"), ([[5, 50, 0.0]], "1 of the 40 images is a near-copy.")],
+)
+def test_copies_are_counted_and_noted(parts, pairs, words):
+    whole = parts()
+    found = whole["evaluations"]["gan"]["findings"]["prior"]["memorization"]
+    found |= {"near_copies": pairs, "note": "<held out> images are few"}
+    section = copies.section(Results(**whole))
+    assert words in text(section.html)
+    assert "&lt;held out&gt;" in section.html
+
+
+def test_no_more_copies_than_fit_into_two_rows(parts):
+    whole = parts()
+    found = whole["evaluations"]["gan"]["findings"]["prior"]["memorization"]
+    found["near_copies"] = [[i, 0, i / 100] for i in range(40)]
+    section = copies.section(Results(**whole))
+    assert len(section.figures) == 16 + 4
+    assert "40 of the 40 images are near-copies." in text(section.html)
+
+
+def test_modes_show_real_images_of_the_kind_above_generated_ones(results):
+    missing, over = modes.section(results).figures[:2]
+    assert (rows(missing)[0] == results.real[[30, 31, 32]]).all()
+    above, below = rows(over, 2)
+    assert (above == results.real[[33, 34]]).all()
+    assert (below == results.samples["gan prior"][[11, 12]]).all()
+
+
+def test_modes_tell_both_shares_and_the_p_value(results):
+    told = text(modes.section(results).html)
+    assert "3.0% of GAN prior, 10.0% of the data, p = 1·10⁻⁹" in told
+    assert "25.0% of VAE prior, 10.0% of the data, p = 0.012" in told
+
+
+def test_modes_without_faults_are_told(parts):
+    whole = parts()
+    whole["evaluations"]["gan"]["findings"]["prior"]["modes"] = {"missing": [], "over_produced": []}
+    section = modes.section(Results(**whole))
+    assert "GAN prior No kind of images is missing. No kind of images is made too often. VAE prior Missing" in text(
+        section.html
+    )
+    assert len(section.figures) == 2
+
+
+def test_realism_shows_the_most_and_the_least_realistic_images(results):
+    section = realism.section(results)
+    most, least = section.figures[2:]
+    assert (rows(most)[0] == results.samples["vae prior"][:8]).all()
+    assert (rows(least)[0] == results.samples["vae prior"][39:31:-1]).all()
+    assert "Half of the images have a realism of 1.25 or more." in text(section.html)
+
+
+def test_realism_without_a_finite_median_is_that_of_copies(parts):
+    whole = parts()
+    whole["evaluations"]["vae"]["findings"]["prior"]["precision_recall"]["realism"]["median"] = None
+    told = text(realism.section(Results(**whole)).html)
+    assert "VAE prior Half of the images or more are copies of real ones, so their realism is infinite." in told
+
+
+@pytest.mark.parametrize(
+    ("section", "metric"), [(copies, "memorization"), (modes, "modes"), (realism, "precision_recall")]
+)
+def test_a_section_without_findings_is_one_sentence(parts, section, metric):
+    whole = parts()
+    for evaluation in whole["evaluations"].values():
+        del evaluation["findings"]["prior"][metric]
+    told = section.section(Results(**whole))
+    assert re.fullmatch(r"<p>No metric has [a-z ]+\.</p>\n", told.html)
+    assert not told.figures
 
 
 @pytest.mark.parametrize("metric", ["fid", "brightness"])

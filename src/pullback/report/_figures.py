@@ -55,6 +55,11 @@ class Figure:
     png: bytes
 
 
+def file_name(*parts: object) -> str:
+    """ "copies", "gan prior", 3 -> "copies-gan-prior-3"."""
+    return "-".join(map(str, parts)).replace(" ", "-")
+
+
 def color(source: str, sources: Sequence[str]) -> str:
     """The colour of a source wherever it is drawn; "real" is the first of the sources."""
     return GREY if source == "real" else PALETTE[(sources.index(source) - 1) % len(PALETTE)]
@@ -65,19 +70,24 @@ def columns(size: int) -> int:
     return min(8, max(4, WIDTH // size))
 
 
-def picture(name: str, images: NDArray[np.uint8], alt: str, caption: str = "") -> Figure:
-    """Images (n, c, h, w) in rows with transparent gaps, their pixels enlarged to sharp squares."""
+def picture(name: str, images: NDArray[np.uint8], alt: str, caption: str = "", rows: int | None = None) -> Figure:
+    """Images (n, c, h, w) in rows with transparent gaps, their pixels enlarged to sharp squares.
+
+    In `rows` rows; if not given, in as many as rows of `columns` images are needed. Fewer in a row stay as large.
+    """
     from PIL import Image
 
     size = images.shape[-1]
-    across = min(columns(size), len(images))
+    across = len(images) // rows if rows else min(columns(size), len(images))
     margin = (size // 24, size // 24)  # wider gaps between larger images
     opaque = np.full_like(images[:, :1], 255)
     pixels = np.dstack([grid(np.pad(layer, ((0, 0), (0, 0), margin, margin)), across) for layer in (images, opaque)])
     pixels = enlarged(pixels, WIDTH * across // columns(size))
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "png")
-    image = Markup('<img alt="{}" src="data:image/png;base64,{}">').format(alt, b64encode(buffer.getvalue()).decode())
+    image = Markup('<img alt="{}" style="--part:{:.4g}%" src="data:image/png;base64,{}">').format(
+        alt, 100 * across / columns(size), b64encode(buffer.getvalue()).decode()
+    )
     return Figure(name, _captioned(image, caption), buffer.getvalue())
 
 

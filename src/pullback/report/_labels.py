@@ -4,17 +4,23 @@ from collections.abc import Iterable
 from math import floor, log10
 
 LABELS = {
+    "c_t": "C_T",
     "ema": "EMA",
     "fid": "FID",
     "gan": "GAN",
     "inception_score": "classifier score",
     "isomap": "Isomap",
     "kid": "KID",
+    "js_divergence": "JS divergence",
     "kl": "KL",
+    "ndb": "NDB",
     "pca": "PCA",
+    "precision_recall": "precision and recall",
     "tsne": "t-SNE",
     "vae": "VAE",
 }
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def label(name: str) -> str:
@@ -41,3 +47,11 @@ def number(value: float, decimals: int) -> str:
 
 def interval(low: float, high: float, decimals: int) -> str:
     return f"{number(low, decimals)} to {number(high, decimals)}"
+
+
+def p_value(p: float) -> str:
+    """ "p = 0.012", and a power of ten below 0.001: "p = 2·10⁻⁹"."""
+    if p >= 1e-3:
+        return f"p = {p:.3f}"
+    digit, exponent = f"{p or 1e-300:.0e}".split("e")  # 0: too small for a number
+    return f"p {'=' if p else '<'} {digit}·10{str(int(exponent)).translate(SUPERSCRIPTS)}"

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from pullback.report._labels import decimals, interval, joined, label, number
 from pullback.report._results import Results
 from pullback.report._section import Section
+from pullback.report._verdicts import verdict
 
 HERE = Path(__file__).parent
 
@@ -32,24 +33,29 @@ def summary(results: Results) -> str:
     if not results.better:
         return images
     metric, direction = next(iter(results.better.items()))
-    scores = {source: each[metric] for source, each in results.scores.items()}
+    scores = {source: each[metric] for source, each in results.scores.items() if metric in each}
     first, *others = sorted(scores, key=lambda source: scores[source]["value"], reverse=direction == "higher")
     places = decimals(each["value"] for each in scores.values())
     told = {
         source: f"{number(each['value'], places)} ({interval(each['low'], each['high'], places)})"
         for source, each in scores.items()
     }
-    verdict = label(first)
+    lead = label(first)
     if others:
-        apart = _apart(scores[first], scores[others[0]])
-        verdict += " leads" if apart else f" and {label(others[0])} are too close to call"
+        apart = _apart(results, first, others[0], metric)
+        lead += " leads" if apart else f" and {label(others[0])} are too close to call"
     against = ", ".join(f"{told[source]} for {label(source)}" for source in others)
+    floor = (
+        f" Other real images score {number(results.floor[metric]['value'], places)}." if metric in results.floor else ""
+    )
     return (
         f"{images} By {label(metric)} on the features of the {label(results.feature_map['name'])} map, "
-        f"{direction} being better, {verdict}: {told[first]}{' against ' if against else ''}{against}. "
-        f"Other real images score {number(results.floor[metric]['value'], places)}."
+        f"{direction} being better, {lead}: {told[first]}{' against ' if against else ''}{against}.{floor}"
     )
 
 
-def _apart(a: Mapping[str, float], b: Mapping[str, float]) -> bool:
-    return a["high"] < b["low"] or b["high"] < a["low"]
+def _apart(results: Results, first: str, second: str, metric: str) -> bool:
+    """By the paired comparison, or by the intervals where these were not compared."""
+    a, b = (results.scores[source][metric] for source in (first, second))
+    found = verdict(results, first, second, metric)
+    return found != "not distinguishable" if found else a["high"] < b["low"] or b["high"] < a["low"]

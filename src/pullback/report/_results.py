@@ -18,7 +18,9 @@ class Results:
     prepared: dict[str, Any]
     """metrics/prepare.json: name, size, channels, classes, counts."""
     feature_map: dict[str, Any]
-    """metrics/extractor.json: the name of the feature map and its scores."""
+    """metrics/extractor.json: the name of the feature map, its digest, how it resizes, and its scores."""
+    train: Images
+    """(n, c, h, w), the training split."""
     real: Images
     """(n, c, h, w), the test split."""
     samples: dict[str, Images]
@@ -31,6 +33,8 @@ class Results:
     """The metrics in the order of params.yaml, and which direction of each is better; the first one leads."""
     evaluations: dict[str, dict[str, Any]]
     """metrics/evaluate/MODEL.json by model."""
+    comparisons: dict[str, Any]
+    """metrics/compare.json: the verdicts on every two sources."""
     manifold: dict[str, Any]
     """metrics/manifold.json: scores of the maps, shares of the clusters, dimensions."""
     maps: dict[str, NDArray[np.float64]]
@@ -55,7 +59,7 @@ class Results:
 
     @property
     def scores(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Source -> metric -> value, low, high."""
+        """Source -> metric -> value, low, high, n_real, n_fake."""
         return {
             f"{model} {method}": scores
             for model, evaluation in self.evaluations.items()
@@ -64,5 +68,17 @@ class Results:
 
     @property
     def floor(self) -> dict[str, dict[str, float]]:
-        """Metric -> value, low, high of training images in the place of generated ones."""
+        """Metric -> value, low, high of real images in the place of generated ones; not of every metric."""
         return next(iter(self.evaluations.values()))["floor"]
+
+    def findings(self, metric: str) -> dict[str, dict[str, Any]]:
+        """Source -> what the metric has found besides scores, of the sources of which it has found something.
+
+        It names images by number: rows of `samples[source]`, of `train`, or of `real`.
+        """
+        return {
+            f"{model} {method}": found[metric]
+            for model, evaluation in self.evaluations.items()
+            for method, found in evaluation["findings"].items()
+            if metric in found
+        }

@@ -22,6 +22,12 @@ class Section:
     """Those inside `html`, which are also written as files."""
 
 
+def combined(title: str, before: Markup, parts: Sequence[Section]) -> Section:
+    """A section of several, each below a heading with its title."""
+    html = NOTHING.join(heading(part.title) + part.html for part in parts)
+    return Section(title, before + html, [figure for part in parts for figure in part.figures])
+
+
 def heading(text: str) -> Markup:
     return Markup("<h3>{}</h3>\n").format(text)
 
@@ -30,15 +36,32 @@ def paragraph(text: str) -> Markup:
     return Markup("<p>{}</p>\n").format(text)
 
 
-def definitions(meanings: Mapping[str, str]) -> Markup:
-    return Markup("<dl>{}</dl>\n").format(
-        NOTHING.join(Markup("<dt>{}</dt><dd>{}</dd>").format(*each) for each in meanings.items())
+def definitions(meanings: Mapping[str, str | list[str]], style: str = "") -> Markup:
+    """Terms, each beside its meaning, or several below each other."""
+    terms = (
+        Markup("<dt>{}</dt>{}").format(
+            term, NOTHING.join(map(Markup("<dd>{}</dd>").format, [told] if isinstance(told, str) else told))
+        )
+        for term, told in meanings.items()
     )
+    return Markup('<dl class="{}">{}</dl>\n').format(style, NOTHING.join(terms))
 
 
 def gallery(figures: Iterable[Figure], style: str = "") -> Markup:
     """Figures side by side, as many as the window is wide enough for."""
     return Markup('<div class="gallery {}">{}</div>\n').format(style, NOTHING.join(figure.html for figure in figures))
+
+
+def card(top: str, body: str, note: str = "") -> Markup:
+    """A small box; a note marks it."""
+    return Markup('<div class="card {}"><div class="kind">{}</div>{}{}</div>\n').format(
+        "marked" if note else "", top, body, Markup("<em>{}</em>").format(note) if note else ""
+    )
+
+
+def cards(each: Iterable[Markup], style: str = "") -> Markup:
+    """Cards side by side, as many as the window is wide enough for."""
+    return Markup('<div class="cards {}">{}</div>\n').format(style, NOTHING.join(each))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], style: str = "") -> Markup:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from pullback.report._figures import color
 from pullback.report._labels import label
-from pullback.report._section import NOTHING
+from pullback.report._section import NOTHING, card, cards
 
 
 def bar(share: float, color: str = "var(--quiet)") -> Markup:
@@ -16,7 +16,7 @@ def bar(share: float, color: str = "var(--quiet)") -> Markup:
     )
 
 
-def cards(kinds: Sequence[str], shares: Mapping[str, Sequence[float]], notes: Iterable[str] = ()) -> Markup:
+def share_cards(kinds: Sequence[str], shares: Mapping[str, Sequence[float]], notes: Iterable[str] = ()) -> Markup:
     """A card per kind, with a bar per source: the percentage of its images that are of that kind.
 
     Args:
@@ -29,18 +29,17 @@ def cards(kinds: Sequence[str], shares: Mapping[str, Sequence[float]], notes: It
     legend = NOTHING.join(
         Markup('<span style="--ink:{}">{}</span>').format(ink, label(source)) for source, ink in colors.items()
     )
-    told = NOTHING.join(
-        Markup('<div class="card {}"><div class="kind">{}</div><div class="lines">{}</div>{}</div>\n').format(
-            "marked" if note else "",
-            kind,
-            NOTHING.join(
-                Markup('{}<span title="{}">{:.1f}</span>').format(
-                    bar(each[i] / longest, colors[source]), label(source), 100 * each[i]
-                )
-                for source, each in shares.items()
-            ),
-            Markup("<em>{}</em>").format(note) if note else "",
+    lines = [
+        NOTHING.join(
+            Markup('{}<span title="{}">{:.1f}</span>').format(
+                bar(each[i] / longest, colors[source]), label(source), 100 * each[i]
+            )
+            for source, each in shares.items()
         )
-        for i, (kind, note) in enumerate(zip(kinds, notes or [""] * len(kinds), strict=True))
+        for i in range(len(kinds))
+    ]
+    told = (
+        card(kind, Markup('<div class="lines">{}</div>').format(line), note)
+        for kind, line, note in zip(kinds, lines, notes or [""] * len(kinds), strict=True)
     )
-    return Markup('<p class="legend">{}</p>\n<div class="cards">{}</div>\n').format(legend, told)
+    return Markup('<p class="legend">{}</p>\n').format(legend) + cards(told)

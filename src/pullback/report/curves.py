@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pullback.report._figures import Figure, chart, color
 from pullback.report._labels import label
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, gallery, heading
+from pullback.report._section import NOTHING, Section, combined, gallery
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +25,8 @@ def section(results: Results) -> Section:
         ]
         for model, columns in results.curves.items()
     }
-    html = NOTHING.join(heading(label(model)) + gallery(each) for model, each in figures.items())
-    return Section("Training", html, [figure for each in figures.values() for figure in each])
+    parts = [Section(label(model), gallery(each), each) for model, each in figures.items()]
+    return combined("Training", NOTHING, parts)
 
 
 def _curve(model: str, name: str, seen: NDArray[np.float64], column: NDArray[np.float64], ink: str) -> Figure:

@@ -9,7 +9,7 @@ from pullback.report._figures import Figure, chart, color, picture
 from pullback.report._labels import interval, label, number
 from pullback.report._results import Results
 from pullback.report._section import Section, gallery, heading, paragraph, table
-from pullback.report._shares import cards
+from pullback.report._shares import share_cards
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def _clusters(results: Results, examples: list[Figure]) -> Markup:
         "Kinds of real images, found by k-means: a typical one, and the percentage of the images of each source that "
         "belong to it. Missed means less than a third of the real share."
     )
-    return heading("Clusters") + text + cards([example.html for example in examples], shares, notes)
+    return heading("Clusters") + text + share_cards([example.html for example in examples], shares, notes)
 
 
 def _dimensions(results: Results) -> Markup:

@@ -5,7 +5,7 @@ import numpy as np
 from pullback.report._figures import Figure, columns, picture
 from pullback.report._labels import label
 from pullback.report._results import Images, Results
-from pullback.report._section import NOTHING, Section, gallery, heading, paragraph
+from pullback.report._section import Section, combined, gallery, paragraph
 
 STRIPS = 3
 
@@ -17,8 +17,8 @@ def section(results: Results) -> Section:
     note = paragraph(
         "Upper rows: images of the test split. Lower rows: what is left of them after encoding and decoding."
     )
-    html = NOTHING.join(heading(label(model)) + gallery(figures) for model, figures in strips.items())
-    return Section("Reconstructions", note + html, [figure for figures in strips.values() for figure in figures])
+    parts = [Section(label(model), gallery(figures), figures) for model, figures in strips.items()]
+    return combined("Reconstructions", note, parts)
 
 
 def _strips(model: str, real: Images, reconstructed: Images) -> list[Figure]:
@@ -31,6 +31,7 @@ def _strips(model: str, real: Images, reconstructed: Images) -> list[Figure]:
             f"reconstructions-{model}-{i}",
             np.concatenate([above[: len(below)], below]),
             f"{len(below)} test images above their reconstructions by {label(model)}",
+            rows=2,
         )
         for i, (above, below) in enumerate(rows)
     ]

@@ -2,12 +2,15 @@
 
 from markupsafe import Markup
 
-from pullback.report._labels import decimals, interval, label, number
+from pullback.report._estimates import estimates
+from pullback.report._labels import label
+from pullback.report._provenance import provenance
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, definitions, heading, paragraph, table
-from pullback.report._shares import cards
+from pullback.report._section import NOTHING, Section, definitions, heading, paragraph
+from pullback.report._shares import share_cards
+from pullback.report._verdicts import verdicts
 
-FLOOR = "real images (floor)"
+WIDEST = 7  # columns of a table
 MEANINGS = {
     "fid": "The distance between Gaussians fitted to the features of real and of generated images. The value is that "
     "of these n images, as everyone reports it; it lies above the distance between the populations, that of unlimited "
@@ -19,48 +22,49 @@ MEANINGS = {
     "recall": "The share of real images that lie among the generated ones: how much of the variety is there.",
     "density": "How closely real images surround a generated one; 1 among real images, more near the typical ones.",
     "coverage": "The share of real images that have a generated one close by.",
+    "authenticity": "The share of generated images that are farther from their nearest training image than that one is "
+    "from its own: 0 for copies. For new images it depends on the data, so hold it against the floor; images unlike "
+    "all real ones have the highest, so read it beside precision.",
+    "c_t": "Whether generated images are nearer to the training images than unseen real ones are, in standard units: "
+    "about 0 for new images, far below for copies, far above for images unlike the data.",
+    "ndb": "The share of the kinds of real images that are made significantly too often or too seldom; chance alone "
+    "makes 0.05. More images show smaller differences, so trust it only between sets of the same n.",
+    "js_divergence": "How far the shares of these kinds are from the real ones: from 0 to 0.69, that of sets without a "
+    "kind in common. Chance adds a little, which the floor shows and the interval leaves out.",
+    "classification_accuracy": "The accuracy on real images of a classifier trained on generated ones; the floor was "
+    "trained on as many real ones. Where the feature map labelled the generated images, it tells whether they show "
+    "the classes as real ones do, not whether the model draws the class that it is asked for.",
+    "augmentation_gain": "What generated images add to the accuracy of a classifier trained on real ones. They help "
+    "where the whole interval is above 0.",
 }
 
 
 def section(results: Results) -> Section:
     if not results.better:
         return Section("Scores", paragraph("No metric is switched on."))
-    n = " or ".join(sorted({f"{evaluation['images']:,}" for evaluation in results.evaluations.values()}))
     note = paragraph(
-        f"n = {n} images on each side, compared by the features of the {label(results.feature_map['name'])} map; below "
-        "each value its 95 % interval. The best model by each metric is bold; where its interval overlaps another, "
-        "their order may be chance. The floor is what training images score in the place of generated ones; where the "
-        "split was stratified by class, its halves are more alike than chance makes them, even below a distance of 0."
+        "Below the name of each score the numbers of real and of generated images, below each value its 95 % interval. "
+        "The best model is bold; where its interval overlaps another, their order may be chance. The floor is what "
+        "other real images score in the place of generated ones: training images or, where copies of these are sought, "
+        "test images. Where the split was stratified by class, its halves are more alike than chance makes them, even "
+        "below a distance of 0."
     )
-    arrows = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}"}
-    head = [f"{label(metric)} {arrows[direction]}" for metric, direction in results.better.items()]
-    names = [*map(label, results.scores), FLOOR]
-    rows = zip(names, *(_column(results, metric) for metric in results.better), strict=True)
-    meanings = definitions({label(metric): MEANINGS[metric] for metric in results.better if metric in MEANINGS})
-    return Section("Scores", note + table(["", *head], rows, "scores") + meanings + _classes(results))
+    return Section("Scores", note + _tables(results) + verdicts(results) + _meanings(results) + _classes(results))
 
 
-def _column(results: Results, metric: str) -> list[Markup]:
-    """The cells of a metric, floor last: value, interval, and both as a mark on the scale of the column."""
-    models = [scores[metric] for scores in results.scores.values()]
-    estimates = [*models, results.floor[metric]]
-    places = decimals(each["value"] for each in models)
-    pick = min if results.better[metric] == "lower" else max
-    best = pick(each["value"] for each in models)
-    ends = [each[key] for each in estimates for key in ("value", "low", "high")]
-    least, width = min(ends), max(ends) - min(ends) or 1.0
-    return [
-        Markup(
-            '<span class="{}">{}</span><small>{}</small>'
-            '<span class="strip" style="--at:{:.1f}%;--low:{:.1f}%;--high:{:.1f}%"></span>'
-        ).format(
-            "best" if each in models and each["value"] == best else "",
-            number(each["value"], places),
-            interval(each["low"], each["high"], places),
-            *(100 * (each[key] - least) / width for key in ("value", "low", "high")),
-        )
-        for each in estimates
-    ]
+def _tables(results: Results) -> Markup:
+    scores = [*results.better]
+    parts = -(-len(scores) // WIDEST)
+    tables = (
+        estimates(results, scores[i * len(scores) // parts : (i + 1) * len(scores) // parts]) for i in range(parts)
+    )
+    metrics = next(iter(results.evaluations.values()))["parameters"]
+    return NOTHING.join(tables) + provenance(results, metrics)
+
+
+def _meanings(results: Results) -> Markup:
+    meanings = {label(score): MEANINGS[score] for score in results.better if score in MEANINGS}
+    return heading("What the scores mean") + definitions(meanings) if meanings else NOTHING
 
 
 def _classes(results: Results) -> Markup:
@@ -72,4 +76,4 @@ def _classes(results: Results) -> Markup:
     for model, evaluation in results.evaluations.items():
         shares |= {f"{model} {method}": evaluation["class_shares"][method] for method in evaluation["methods"]}
     note = paragraph("Percentage of the images of each source, by the judgement of the feature map.")
-    return heading("Classes") + note + cards(kinds, shares)
+    return heading("Classes") + note + share_cards(kinds, shares)

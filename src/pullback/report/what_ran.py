@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from pullback.report._labels import label
+from pullback.report._provenance import feature_map
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, definitions, heading, table
 
@@ -19,15 +20,15 @@ def section(results: Results) -> Section:
 
 def _facts(results: Results) -> Markup:
     data, dropped = results.prepared, results.prepared["dropped"]
+    scores = [f"{label(key)} {value:.1%}" for key, value in results.feature_map.items() if isinstance(value, float)]
     colors = {1: "grey", 3: "RGB"}[data["channels"]]
-    scores = [f"{label(key)} {value:.1%}" for key, value in results.feature_map.items() if key != "name"]
     return definitions(
         {
             "Data": f"{label(data['name'])}, {data['size']} by {data['size']} pixels, {colors}",
             "Images": ", ".join(f"{count:,} in {split}" for split, count in data["images"].items()),
             "Removed": f"{dropped['broken']:,} unreadable, {dropped['duplicates']:,} duplicates "
             f"({dropped['leaked']:,} between train and test)",
-            "Feature map": ", ".join([label(results.feature_map["name"]), *scores]),
+            "Feature map": ", ".join([feature_map(results.feature_map), *scores]),
             "Seed": str(results.params["seed"]),
             "Data digest": data["digest"],
             "Code": results.revision or "not under version control",
