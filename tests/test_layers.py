@@ -25,31 +25,55 @@ LAYERS = {
     "errors": [],
     "plugins": [],
     "files": [],
+    "download": [],
     "neighbors": [],
     "pictures": [],
+    "threads": [],
     "gate": [],
     "_torchvision": [],
     "config": ["plugins"],
     "tracking": ["files"],
-    "evaluation": ["config", "neighbors"],
-    "manifold": ["config", "neighbors"],
-    "data": ["config", "files", "neighbors", "_torchvision"],
+    "evaluation": ["config", "neighbors", "threads"],
+    "manifold": ["config", "neighbors", "threads"],
+    "data": ["config", "download", "files", "neighbors", "_torchvision"],
     "models": ["config", "neighbors"],
-    "features": ["config", "files", "neighbors"],
+    "features": ["config", "download", "files", "neighbors", "_torchvision"],
     "sampling": ["config", "neighbors", "models/_model"],
     "report": ["config", "neighbors", "pictures"],
     "training": ["files", "plugins", "models/_model"],
     "pipeline": ["config", "files", "tracking"],
-    "summary": ["files"],
+    "summary": ["files", "plugins"],
+    "progress": [],
 }
-FREE = ["cli", "generation", "retrain"]  # they put the pieces together, as the stages do
+FREE = [
+    "cli",
+    "embedding",
+    "generation",
+    "protocol",
+    "retrain",
+    "score",
+    "sets",
+    "space",
+]  # they put the pieces together, as the stages do
 
 # Modules of others -> the only ones of ours that may import them.
 RESERVED = {
     "mlflow": ["tracking"],
     "torchvision": ["_torchvision"],
     "pickle": [],
-    "torch": ["_torchvision", "data", "features", "files", "generation", "models", "sampling", "tracking", "training"],
+    "torch": [
+        "_torchvision",
+        "data",
+        "embedding",
+        "features",
+        "files",
+        "generation",
+        "models",
+        "sampling",
+        "space",
+        "tracking",
+        "training",
+    ],
 }
 
 

@@ -28,7 +28,7 @@ SMALL = {
 }
 STAGES = {
     "download", "prepare", "extractor", "train@gan", "train@vae", "sample@gan", "sample@vae",
-    "embed-real", "embed@gan", "embed@vae", "evaluate@gan", "evaluate@vae", "manifold", "report",
+    "embed-real", "embed@gan", "embed@vae", "evaluate@gan", "evaluate@vae", "compare", "manifold", "report",
 }  # fmt: skip
 
 
