@@ -1,6 +1,8 @@
 """The README tells of every stage, score and plug-in kind, and its commands exist."""
 
+import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,12 @@ def test_every_command_in_the_readme_exists() -> None:
 def test_every_file_that_the_readme_shows_or_names_exists() -> None:
     for name in [*re.findall(r"!\[.*?\]\((.+?)\)", README), *re.findall(r"cat (\S+?)\)", README)]:
         assert (ROOT / name).is_file(), name
+
+
+def test_the_table_of_speeds_is_that_of_the_last_measurement() -> None:
+    for results in (ROOT / "metrics/bench").glob("*.json"):
+        table = runpy.run_path(str(ROOT / f"bench/{results.stem}.py"))["table"]
+        assert table(json.loads(results.read_text())) in README
 
 
 def test_the_presets_are_valid_parameters() -> None:
