@@ -46,8 +46,8 @@ def section(results: Results) -> Section:
         "Below the name of each score the numbers of real and of generated images, below each value its 95 % interval. "
         "The best model is bold; where its interval overlaps another, their order may be chance. The floor is what "
         "other real images score in the place of generated ones: training images or, where copies of these are sought, "
-        "test images. Where the split was stratified by class, its halves are more alike than chance makes them, even "
-        "below a distance of 0."
+        "one half of the test images beside the other. Where the split was stratified by class, its parts are more "
+        "alike than chance makes them, even below a distance of 0."
     )
     return Section("Scores", note + _tables(results) + verdicts(results) + _meanings(results) + _classes(results))
 
