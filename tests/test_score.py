@@ -9,11 +9,12 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
-from pullback import embedding, protocol
+from pullback import embedding, files, protocol, space
 from pullback.cli import app
 from pullback.errors import UserError
 from pullback.evaluation._set import Set
 from pullback.evaluation.fid import frechet_distance
+from pullback.features import inception
 from pullback.progress import bar
 from pullback.score import compare, score
 from pullback.space import Choice, Space
@@ -256,3 +257,34 @@ def test_a_damaged_cache_is_made_anew_and_one_out_of_reach_is_noted(sets, monkey
 def test_titles_are_shown_as_they_are():
     with bar("f{x}[bold]", 2) as show:
         show(1, "[red]{words}")
+
+
+def test_notes_of_a_comparison_name_the_set(sets):
+    black = np.zeros_like(np.load(sets / "fake.npy"))
+    np.save(sets / "black.npy", black)
+    notes = compare(Space(PIXELS), sets / "fake.npy", sets / "black.npy", sets / "real.npy", seed=0)["notes"]
+    (collapsed,) = (note for note in notes if "collapsed" in note)
+    assert collapsed.startswith("B: fake features: all 300 rows are equal")
+
+
+def test_the_floor_is_not_taken_for_the_set(sets):
+    result = score(Space(PIXELS), sets / "real.npy", sets / "fake.npy", sets / "real.npy", seed=0)
+    assert not any("are the same" in note for note in result["notes"])
+    assert any("300 of the 300 real images stand in the training set too" in note for note in result["notes"])
+    assert "near_copies" not in result
+    assert any("near-copies were not looked for" in note for note in result["notes"])
+    without = score(Space(PIXELS), sets / "real.npy", sets / "fake.npy", None, seed=0)
+    assert any("one half of the real images against the other, 150 each" in note for note in without["notes"])
+
+
+def test_weights_that_are_damaged_in_the_cache_are_fetched_anew(monkeypatch):
+    built = []
+    monkeypatch.setattr(inception, "build", lambda *arguments: built.append(arguments[-1]))
+    space._loader(Choice("inception"))
+    built[0].mkdir(parents=True)
+    (built[0] / "inception.safetensors").write_bytes(b"half of it")
+    space._loader(Choice("inception"))
+    assert len(built) == 2
+    files.write_tensors(built[0] / "inception.safetensors", {}, {})
+    space._loader(Choice("inception"))
+    assert len(built) == 2

@@ -5,7 +5,8 @@ real ones, get in the place of the generated ones.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -83,14 +84,28 @@ def verdicts(metrics: Metrics, real: Set, a: Set, b: Set, seed: int) -> dict[str
         if not hasattr(metric, "left_out"):
             continue
         with about(name):
-            values = {}
+            values, told = {}, set[str]()
             for key, each in (("a", a), ("b", b)):
-                with about(key.upper()):
+                with about(key.upper()), _named(f"{key.upper()}: ", told):
                     values[key] = metric.scores(real, each, params, seed)
-            compared = compare_scores(real, a, b, metric, params, seed)
+            with _named("", told):
+                compared = compare_scores(real, a, b, metric, params, seed)
         for score, comparison in compared.items():
             found[score] = {key: each[score].value for key, each in values.items()} | asdict(comparison)
     return found
+
+
+@contextmanager
+def _named(name: str, told: set[str]) -> Iterator[None]:
+    """Puts a name before the warnings of the block, and leaves out those that were told before."""
+    before = set(told)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(each.message) for each in caught):
+        told.add(message)
+        if name or message not in before:
+            warnings.warn(f"{name}{message}", stacklevel=3)
 
 
 def suspicions(real: Set, fake: Set, train: Set | None) -> list[str]:

@@ -20,7 +20,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 from pydantic import ValidationError
 
-from pullback import embedding, plugins
+from pullback import embedding, files, plugins
 from pullback.errors import UserError
 from pullback.evaluation._set import Set
 from pullback.sets import Images, given
@@ -139,6 +139,8 @@ def _loader(choice: Choice) -> embedding.Load:
         (mistake, *_) = error.errors()
         raise UserError(f"{mistake['loc'][0]}: {mistake['msg']}, not {mistake['input']!r}; change it") from error
     folder = cache() / "inception" / blake2b(repr(params).encode(), digest_size=8).hexdigest()
-    if not (folder / "inception.safetensors").exists():
+    try:
+        files.read_header(folder / "inception.safetensors")
+    except UserError:  # not there yet, or damaged
         module.build(None, None, 0, params, 0, CPU, folder)
     return partial(module.load, folder)

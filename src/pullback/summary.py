@@ -39,7 +39,7 @@ def score_table(result: dict[str, Any]) -> Table:
     """What `pullback score` has found."""
     table = Table(
         title=f"{result['n_fake']} images against {result['n_real']} real ones",
-        caption=f"{_beside(result, result)}. The interval of the FID is that of unlimited images.",
+        caption=f"{_beside(result, result)}. The intervals of fid and js_divergence are those of unlimited images.",
     )
     for name in ("", "value", "95 % interval", "floor", "images of it"):
         table.add_column(name, justify="right" if name else "left")
@@ -61,7 +61,8 @@ def verdict_table(result: dict[str, Any]) -> Table:
     """What `pullback compare` has found."""
     table = Table(
         title=f"{result['n_fake']} images of A and of B against {result['n_real']} real ones",
-        caption=f"{_beside(result, result['verdicts'])}. A - B of the FID is without the bias of few images.",
+        caption=_beside(result, result["verdicts"])
+        + (". A - B of fid is without the bias of few images." if "fid" in result["verdicts"] else ""),
         box=box.SIMPLE_HEAD,  # or it would be wider than 80 columns
         pad_edge=False,
         collapse_padding=True,

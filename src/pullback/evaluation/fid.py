@@ -71,7 +71,7 @@ def fid_infinity(real: ArrayLike, fake: ArrayLike, seed: int = 0) -> Estimate:
     """
     real, fake = pair(real, fake)
     value, error = jackknife(_distance, real, fake, seed)
-    low, high = normal(value, error) if _enough(real, fake) else (min(0.0, value), _distance(real, fake) + Z * error)
+    low, high = normal(value, error) if _enough(real, fake) else (0.0, _distance(real, fake) + Z * error)
     return Estimate(value, low, high, len(real), len(fake))
 
 
