@@ -74,8 +74,9 @@ class Space:
         """
         if self._map is None:
             return [(given(path), None) for path in paths]
-        channels = self._map.shape[0] if self._map.shape else max(Images(path).shape[0] for path in paths)
-        sets = [Images(path, channels) for path in paths]
+        sets = [Images(path, self._map.shape and self._map.shape[0]) for path in paths]
+        channels = max(each.shape[0] for each in sets)
+        sets = [each if each.shape[0] == channels else Images(each.path, channels) for each in sets]
         for each in sets:
             if each.shape != sets[0].shape:
                 (_, h, w), (_, height, width) = each.shape, sets[0].shape
