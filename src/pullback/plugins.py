@@ -26,7 +26,8 @@ ENTRY_POINTS = {
 def names(folder: str) -> list[str]:
     """The plug-ins in `src/pullback/FOLDER`, sorted."""
     entry_point = re.compile(rf"^def {ENTRY_POINTS[folder]}\(", re.MULTILINE)
-    files = (Path(__file__).parent / folder).glob("[!_]*.py")
+    package = importlib.import_module(f"pullback.{folder}")
+    files = (file for path in package.__path__ for file in Path(path).glob("[!_]*.py"))
     return sorted(file.stem for file in files if entry_point.search(file.read_text()))
 
 

@@ -2,11 +2,11 @@
 
 A model is a set of named `parts` (networks), the `updates` that make up one training step, a loss for each update, and
 a way from latent vectors to images. Whoever trains it needs to know nothing else, so a new model is one new file here:
-a `Params` class, a subclass of `Model`, and the entry point `build(params, shape)`.
+a `Params` class, a subclass of `Model`, and the entry point `build(params, shape, classes)`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -16,40 +16,66 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from pullback.config import Count, Params, Positive
+from pullback.config import Count, Params, Positive, Share
+from pullback.errors import UserError
+
+JUDGED = 250  # images at once
 
 
 class ModelParams(Params):
     """What every model is told: its networks, and how long and in which portions it learns."""
 
-    architecture: Literal["mlp", "conv"] = "conv"
+    architecture: Literal["mlp", "conv", "resnet"] = "conv"
     width: Annotated[int, Field(ge=4, le=512)] = 32
     latent_dim: Annotated[int, Field(ge=2, le=512)] = 32
+    conditional: bool | None = None
     budget_images: Count = 350_000
     batch_size: Annotated[int, Field(ge=2)] = 64
     learning_rate: Positive = 1e-3
+    decay: Share = 0.0
     ema_halflife_images: Count = 5_000
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images float32 (n, c, h, w) in [-1, 1], labels int64 (n,), the share of the budget spent, a source of noise."""
+    """What one update learns from.
+
+    Attributes:
+        images: float32 (n, c, h, w) in [-1, 1].
+        labels: int64 (n,), -1 for none.
+        step: how many training steps came before.
+        progress: the share of the budget spent, 0 to 1.
+        random: where its random numbers come from.
+        part: this process holds every `part[1]`-th image of a batch that processes share, from `part[0]` on.
+    """
 
     images: Tensor
     labels: Tensor
+    step: int
     progress: float
-    generator: torch.Generator
+    random: torch.Generator
+    part: tuple[int, int] = (0, 1)
 
     def noise(self, *shape: int) -> Tensor:
-        """Standard normal numbers of `shape` on the images' device."""
-        return torch.randn(shape, generator=self.generator, device=self.images.device)
+        """Standard normal numbers of `shape`, whose first length is that of the batch, on the images' device."""
+        return self._drawn(torch.randn, shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """As `noise`, uniform in [0, 1)."""
+        return self._drawn(torch.rand, shape)
+
+    def _drawn(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        """This process's share of numbers that do not depend on how many processes there are."""
+        rank, processes = self.part
+        whole = (shape[0] * processes, *shape[1:])
+        return draw(whole, generator=self.random, device=self.images.device)[rank::processes]
 
 
 class Model(ABC):
     """A generative model of images (c, h, w)."""
 
-    updates: ClassVar[Mapping[str, Sequence[str]]]
-    """The optimiser steps of one training step, in order: a name -> the parts whose weights it changes."""
+    updates: Mapping[str, Sequence[str]]
+    """The kinds of optimiser steps: a name -> the parts whose weights it changes."""
 
     averaged: ClassVar[Sequence[str]]
     """The parts whose weights are averaged over training (EMA)."""
@@ -59,6 +85,13 @@ class Model(ABC):
 
     parts: dict[str, nn.Module]
     latent_dim: int
+    classes: int
+    """How many classes `labels` may name; 0 = the model is not conditional and looks at no labels."""
+
+    @property
+    def schedule(self) -> Sequence[str]:
+        """The updates of one training step, in order; one that comes again is given a new batch."""
+        return list(self.updates)
 
     @abstractmethod
     def loss(self, update: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -66,15 +99,37 @@ class Model(ABC):
 
     @abstractmethod
     def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimiser of one update."""
+        """The optimiser of one update, at its highest learning rate."""
 
     @abstractmethod
-    def generate(self, latents: Tensor) -> Tensor:
-        """Images float32 (n, c, h, w) in [-1, 1] from latents float32 (n, latent_dim)."""
+    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images float32 (n, c, h, w) in [-1, 1] from latents float32 (n, latent_dim).
 
-    def encode(self, images: Tensor) -> Tensor | None:
-        """The latents (n, latent_dim) from which `generate` rebuilds `images`; None for a model without an encoder."""
+        `labels` int64 (n,) are those of a conditional model.
+        """
+
+    def posterior(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor] | None:
+        """Means and standard deviations (n, latent_dim) of the latents from which `generate` rebuilds `images`.
+
+        None for a model without an encoder.
+        """
         return None
+
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor | None:
+        """The means of `posterior`."""
+        found = self.posterior(images, labels)
+        return found[0] if found else None
+
+    def judge(self, images: Tensor, labels: Tensor, random: torch.Generator) -> dict[str, float]:
+        """What the model itself can say of held-out images, such as a likelihood; by name."""
+        return {}
+
+    def diagnose(self, history: Sequence[Mapping[str, float]]) -> dict[str, str]:
+        """Illnesses of this kind of model that its curves show, each with what to try; by name.
+
+        `history` holds what was logged so far, one mapping per point; a point need not have every key.
+        """
+        return {}
 
 
 def to_model_range(images: Tensor) -> Tensor:
@@ -87,19 +142,61 @@ def to_pixels(images: Tensor) -> Tensor:
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
+def count_classes(conditional: bool | None, labels: NDArray[np.int64]) -> int:
+    """How many classes a model learns of, given the labels int64 (n,) of its images; 0 = none.
+
+    Raises:
+        UserError: `conditional` is true, and some image has no label.
+    """
+    labelled = bool(labels.min() >= 0)
+    if conditional and not labelled:
+        raise UserError(
+            "conditional is true, but the images have no labels; set it to null, or sort the images into one "
+            "sub-folder per class"
+        )
+    return int(labels.max()) + 1 if labelled and conditional is not False else 0
+
+
+def labels_like(train: NDArray[np.int64], n: int, seed: int, classes: int) -> NDArray[np.int64]:
+    """`n` labels in a random order, each class having the share that it has in `train`; -1 where classes are 0."""
+    if not classes:
+        return np.full(n, -1)
+    spread = np.sort(train)[np.arange(n) * len(train) // n]
+    return np.random.default_rng(seed).permutation(spread)
+
+
 class ImagesFromLatents(nn.Module):
-    """A model's way from latents to images as one module, for export."""
+    """A model's way from latents to images as one module, for export.
+
+    Takes float32 (n, latent_dim); for a conditional model (n, latent_dim + 1), the last column being the labels.
+    """
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.network = model.parts[model.draws_from]
+        self.latent_dim, self.classes = model.latent_dim, model.classes
         self._generate = model.generate
 
     def forward(self, latents: Tensor) -> Tensor:
-        return self._generate(latents)
+        labels = latents[:, self.latent_dim].long() if self.classes else None
+        return self._generate(latents[:, : self.latent_dim], labels)
 
 
 @torch.no_grad()
-def draw(model: Model, latents: Tensor) -> NDArray[np.uint8]:
-    """Images uint8 (n, c, h, w) from latents float32 (n, latent_dim)."""
-    return to_pixels(model.generate(latents)).cpu().numpy()
+def draw(model: Model, latents: Tensor, labels: Tensor | None = None) -> NDArray[np.uint8]:
+    """Images uint8 (n, c, h, w) from latents float32 (n, latent_dim), and labels int64 (n,) if it is conditional."""
+    return to_pixels(model.generate(latents, labels)).cpu().numpy()
+
+
+@torch.no_grad()
+def judged(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int) -> dict[str, float]:
+    """What the model says of held-out images uint8 (n, c, h, w), the mean over them all; see `Model.judge`."""
+    device = next(model.parts[model.draws_from].parameters()).device
+    random = torch.Generator(device).manual_seed(seed)
+    sums: dict[str, float] = {}
+    for start in range(0, len(images), JUDGED):
+        some = to_model_range(torch.from_numpy(np.array(images[start : start + JUDGED])).to(device))
+        answers = model.judge(some, torch.from_numpy(labels[start : start + JUDGED]).to(device), random)
+        for name, value in answers.items():
+            sums[name] = sums.get(name, 0.0) + value * len(some)
+    return {name: value / len(images) for name, value in sums.items()}

@@ -1,31 +1,43 @@
 """How is an image explained by a latent code? By a variational autoencoder (Kingma and Welling 2014).
 
-An encoder and a decoder share a code near N(0, I). The loss is the negative evidence lower bound, in nats per image,
-with a weight beta on the divergence (Higgins et al. 2017) that is warmed up from 0:
+An encoder and a decoder share a code near N(0, I). The loss is the negative evidence lower bound (ELBO), in nats per
+image, with a weight beta on the divergence (Higgins et al. 2017) that is warmed up from 0:
 
     -E_q(z|x)[log p(x|z)] + beta KL(q(z|x) || N(0, I)),    q(z|x) = N(mu(x), diag exp(v(x)))
 
-Both terms are summed over pixels and latents and averaged over the batch; a mean over pixels would weigh the divergence
-by the number of pixels (Rybkin et al. 2021).
+The expectation is taken by one draw. What p(x|z) is stands in `_likelihoods.py`; the divergence, its free bits and the
+tighter bound by which held-out images are judged, in `_bounds.py`.
+
+With the likelihood `sigma` every training batch has its own optimal sigma. Held-out images are judged by its running
+value, as by those of batch normalisation: a buffer of the decoder, `log_sigma`, that follows with momentum 0.1, so that
+averages and checkpoints carry it.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from pullback.config import NonNegative, Positive, Share
+from pullback.config import Count, NonNegative, Positive, Share
+from pullback.models._bounds import active_units, free_bits, importance_weighted, kl_divergence, log_prior_by_posterior
+from pullback.models._layers import across
+from pullback.models._likelihoods import bernoulli, bits_per_dim, gaussian, optimal_log_sigma
 from pullback.models._model import Batch, Model, ModelParams
 from pullback.models._networks import Shape, decoder, encoder
 
+WINDOW, FEWEST = 20, 0.1  # points of the curve, and the share of active dimensions below which the posterior collapsed
+
 
 class Params(ModelParams):
-    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
+    likelihood: Literal["bernoulli", "gaussian", "sigma"] = "bernoulli"
     sigma: Positive = 0.25
     beta: NonNegative = 1.0
     warmup: Share = 0.1
+    free_bits: NonNegative = 0.0
+    importance_samples: Count = 10
     latent_dim: Annotated[int, Field(ge=2, le=512)] = 16
 
 
@@ -34,52 +46,111 @@ class Vae(Model):
     averaged = ["encoder", "decoder"]
     draws_from = "decoder"
 
-    def __init__(self, params: Params, shape: Shape) -> None:
-        self.params = params
-        self.latent_dim = params.latent_dim
+    def __init__(self, params: Params, shape: Shape, classes: int) -> None:
+        self.params, self.latent_dim, self.classes = params, params.latent_dim, classes
+        self.size = math.prod(shape)
         self.parts = {
-            "encoder": encoder(params.architecture, shape, params.width, 2 * params.latent_dim, spectral=False),
-            "decoder": decoder(params.architecture, params.latent_dim, shape, params.width),
+            "encoder": encoder(params.architecture, shape, params.width, 2 * params.latent_dim, classes),
+            "decoder": decoder(params.architecture, params.latent_dim, shape, params.width, classes),
         }
+        if params.likelihood != "bernoulli":
+            self.parts["decoder"].register_buffer("log_sigma", torch.tensor(math.log(params.sigma)))
 
     def loss(self, update: str, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        mean, log_variance = self.parts["encoder"](batch.images).float().chunk(2, dim=1)
+        mean, log_variance = self._posterior(batch.images, batch.labels)
         latents = mean + torch.exp(log_variance / 2) * batch.noise(*mean.shape)
-        decoded = self.parts["decoder"](latents).float()
-        reconstruction = self._negative_log_likelihood(batch.images, decoded).mean()
-        divergence = kl_divergence(mean, log_variance).mean()
-        beta = self.params.beta * min(1.0, batch.progress / self.params.warmup if self.params.warmup else 1.0)
-        value = reconstruction + beta * divergence
-        return value, {"loss": value, "reconstruction": reconstruction, "kl": divergence}
+        answers = self.parts["decoder"](latents, batch.labels).float()
+        reconstruction = self._negative_log_likelihood(batch.images, answers).mean()
+        divergences = across(kl_divergence(mean, log_variance).mean(0))
+        value = reconstruction + self._beta(batch.progress) * free_bits(divergences, self.params.free_bits)
+        return value, {
+            "loss": value,
+            "reconstruction": reconstruction,
+            "kl": divergences.sum(),
+            "bits_per_dim": self._bits_per_dim(reconstruction + divergences.sum()),
+            "active_units": active_units(across(mean.mean(0)), across(mean.square().mean(0))),
+        }
 
-    def _negative_log_likelihood(self, images: Tensor, decoded: Tensor) -> Tensor:
-        """-log p(x|z) (n,), in nats. Bernoulli takes grey levels in [0, 1] as probabilities, as is the custom."""
+    def _beta(self, progress: float) -> float:
+        """The weight of the divergence: rises in a line over the first share `warmup` of the budget."""
+        return self.params.beta * (min(1.0, progress / self.params.warmup) if self.params.warmup else 1.0)
+
+    def _posterior(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and v (n, d) of q(z|x)."""
+        mean, log_variance = self.parts["encoder"](images, labels).float().chunk(2, dim=1)
+        return mean, log_variance
+
+    def _negative_log_likelihood(self, images: Tensor, answers: Tensor) -> Tensor:
+        """-log p(x|z) (n,); a decoder in training mode follows the batch's optimal sigma, if that is wanted."""
         if self.params.likelihood == "bernoulli":
-            levels = (images + 1) / 2
-            pixels = nn.functional.binary_cross_entropy_with_logits(decoded, levels, reduction="none")
-        else:
-            scaled = (images - torch.tanh(decoded)) / self.params.sigma
-            pixels = scaled**2 / 2 + math.log(self.params.sigma * math.sqrt(2 * math.pi))
-        return pixels.flatten(1).sum(1)
+            return bernoulli(images, answers)
+        log_sigma = self.parts["decoder"].get_buffer("log_sigma")
+        if self.params.likelihood == "sigma" and self.parts["decoder"].training:
+            optimal = optimal_log_sigma(images, answers)
+            log_sigma.lerp_(optimal.detach(), 0.1)
+            log_sigma = optimal
+        return gaussian(images, answers, log_sigma)
+
+    def _bits_per_dim(self, nats: Tensor) -> Tensor:
+        return bits_per_dim(nats, self.size, density=self.params.likelihood != "bernoulli")
+
+    @torch.no_grad()
+    def judge(self, images: Tensor, labels: Tensor, random: torch.Generator) -> dict[str, float]:
+        """How probable held-out images are, on average over them; so what batches give may be averaged.
+
+        `elbo_nats` (one draw of the latents) and `iwae_nats` (`importance_samples` draws) are lower bounds of log p(x),
+        `reconstruction_nats` and `kl_nats` the two terms of -ELBO, without beta and free bits. Of these only the bounds
+        are better when higher; their `_bits_per_dim` are of -log p(x). `active_units` is counted in these images.
+        Draws are decoded one after another, in the memory of one. The parts must be in evaluation mode.
+        """
+        mean, log_variance = self._posterior(images, labels)
+        costs, log_weights = [], []
+        for _ in range(self.params.importance_samples):
+            noise = torch.randn(mean.shape, generator=random, device=random.device).to(mean.device)
+            latents = mean + torch.exp(log_variance / 2) * noise
+            answers = self.parts["decoder"](latents, labels).float()
+            costs.append(self._negative_log_likelihood(images, answers))
+            log_weights.append(log_prior_by_posterior(latents, noise, log_variance) - costs[-1])
+        reconstruction, divergence = costs[0].mean(), kl_divergence(mean, log_variance).sum(1).mean()
+        elbo, iwae = -reconstruction - divergence, importance_weighted(torch.stack(log_weights)).mean()
+        found = {
+            "elbo_nats": elbo,
+            "iwae_nats": iwae,
+            "elbo_bits_per_dim": self._bits_per_dim(-elbo),
+            "iwae_bits_per_dim": self._bits_per_dim(-iwae),
+            "reconstruction_nats": reconstruction,
+            "kl_nats": divergence,
+            "active_units": active_units(mean.mean(0), mean.square().mean(0)),
+        }
+        return {name: float(value) for name, value in found.items()}
+
+    def diagnose(self, history: Sequence[Mapping[str, float]]) -> dict[str, str]:
+        recent = [point["active_units"] for point in history if "active_units" in point][-WINDOW:]
+        if len(recent) < WINDOW or max(recent) >= FEWEST * self.latent_dim:
+            return {}
+        return {
+            "posterior_collapse": f"at most {max(recent):.0f} of {self.latent_dim} latent dimensions were active in "
+            f"the last {WINDOW} points, so codes say little of images; try a lower beta, a longer warmup, or "
+            "free_bits: 0.1"
+        }
 
     def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=self.params.learning_rate, foreach=True)
+        return torch.optim.Adam(parameters, lr=self.params.learning_rate, fused=True)
 
-    def generate(self, latents: Tensor) -> Tensor:
+    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """The mean image of p(x|z)."""
-        decoded = self.parts["decoder"](latents)
-        # 2 sigmoid(a) - 1 = tanh(a / 2): the Bernoulli mean, moved from [0, 1] to [-1, 1].
-        return torch.tanh(decoded / 2 if self.params.likelihood == "bernoulli" else decoded)
+        answers = self.parts["decoder"](latents, labels)
+        # 2 logistic(a) - 1 = tanh(a / 2): the Bernoulli mean, moved from [0, 1] to [-1, 1].
+        return torch.tanh(answers / 2 if self.params.likelihood == "bernoulli" else answers)
 
-    def encode(self, images: Tensor) -> Tensor:
-        return self.parts["encoder"](images).chunk(2, dim=1)[0]
-
-
-def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, diag exp(log_variance)) || N(0, I)) (n,), in nats: Kingma and Welling 2014, appendix B."""
-    return (mean**2 + log_variance.exp() - 1 - log_variance).sum(1) / 2
+    def posterior(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.parts["encoder"](images, labels).float().chunk(2, dim=1)
+        return mean, torch.exp(log_variance / 2)
 
 
-def build(params: Params, shape: Shape) -> Vae:
-    """An untrained VAE for images of `shape` (c, h, w); draws its weights from torch's global generator."""
-    return Vae(params, shape)
+def build(params: Params, shape: Shape, classes: int = 0) -> Vae:
+    """An untrained VAE for images of `shape` (c, h, w); draws its weights from torch's global generator.
+
+    `classes` other than 0 makes it conditional on that many.
+    """
+    return Vae(params, shape, classes)
