@@ -88,10 +88,3 @@ def test_the_processes_share_all_batches(n, batch, world):
     rows = [row for share in shares for rows in share for row in range(n)[rows]]
     assert rows == list(range(n))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-
-def test_more_gpus_than_there_are_are_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert embedding._world("cuda", "auto") == 2
-    with pytest.raises(UserError, match="devices is 3, but this machine has 2 of the kind cuda"):
-        embedding._world("cuda", 3)

@@ -20,7 +20,7 @@ from pullback.evaluation._set import Set
 from pullback.evaluation.moments import Moments
 from pullback.features._map import FeatureMap
 from pullback.progress import bar
-from pullback.training.device import device
+from pullback.training.device import count, device
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -49,7 +49,7 @@ def embed_to(
         UserError: fewer GPUs than `devices`, or what the images or the feature map raise.
     """
     on = device(accelerator)
-    world = _world(on.type, devices)
+    world = count(on.type, devices)
     if world == 1:
         _embed(out, images, load, on, title, 0, 1)
         return
@@ -76,15 +76,6 @@ def read(folder: Path) -> Set:
         logits=files.read_array(logits) if logits.exists() else None,
         moments=_read_moments(folder),
     )
-
-
-def _world(kind: str, devices: int | Literal["auto"]) -> int:
-    most = torch.cuda.device_count() if kind == "cuda" else 1
-    if devices == "auto":
-        return most
-    if kind != "cpu" and devices > most:
-        raise UserError(f"devices is {devices}, but this machine has {most} of the kind {kind}; lower it or set auto")
-    return devices
 
 
 def _embed_part(fabric: "Fabric", parts: list[Path], images: Open, load: Load, title: str) -> None:

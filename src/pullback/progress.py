@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
+def bar(title: str, total: int, *, shown: bool = True) -> Iterator[Callable[[int, str], None]]:
     """A bar that is told by calls of (how many of `total` so far, a few words); silent unless on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -18,6 +18,6 @@ def bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as display:
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as display:
         task = display.add_task("", total=total, title=title)
         yield lambda done, words: display.update(task, completed=done, description=words)

@@ -24,7 +24,7 @@ def saved(folder: Path, name: str, **settings: Any) -> tuple[Model, dict[str, An
             if isinstance(layer, nn.BatchNorm2d):
                 nn.init.uniform_(layer.running_mean)
         part.eval()
-    description = {"name": name, "params": params.model_dump(), "shape": [1, 8, 8]}
+    description = {"name": name, "params": params.model_dump(), "shape": [1, 8, 8], "classes": 0}
     checkpoint.save(folder, model, description)
     return model, description
 
@@ -85,6 +85,8 @@ def test_a_file_of_another_program_is_told(tmp_path):
 
 
 def test_a_model_that_no_longer_exists_is_told(tmp_path):
-    files.write_tensors(tmp_path / "flow.safetensors", {}, {"name": "flow", "params": {}, "shape": [1, 8, 8]})
+    files.write_tensors(
+        tmp_path / "flow.safetensors", {}, {"name": "flow", "params": {}, "shape": [1, 8, 8], "classes": 0}
+    )
     with pytest.raises(UserError, match="'flow' is not one of gan, vae"):
         checkpoint.load(tmp_path)

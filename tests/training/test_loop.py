@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from pullback.errors import UserError
 from pullback.models import gan, vae
 from pullback.models._model import Batch, Model, ModelParams, draw, to_model_range
-from pullback.training.loop import DivergedError, train
+from pullback.training.loop import DivergedError, Listener, Trained, train
 
 
 class Picture(nn.Module):
@@ -31,7 +32,7 @@ class MeanImage(Model):
     def __init__(
         self, shape: tuple[int, int, int], spoil: Callable[[int, Tensor, Tensor], Tensor] | None = None
     ) -> None:
-        self.latent_dim = 2
+        self.latent_dim, self.classes = 2, 0
         self.parts = {"picture": Picture(shape)}
         self.spoil = spoil
         self.seen: list[Batch] = []
@@ -47,7 +48,7 @@ class MeanImage(Model):
     def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=1)
 
-    def generate(self, latents: Tensor) -> Tensor:
+    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.parts["picture"].pixels.expand(len(latents), -1, -1, -1)
 
 
@@ -59,7 +60,7 @@ class Told:
     grids: list[tuple[int, np.ndarray]] = field(default_factory=list)
 
 
-def run(cpu, model, params, images, labels=None, seed=0, log_every=1, grid_every=10**9) -> tuple[Model, Told]:
+def run(cpu, model, params, images, labels=None, seed=0, log_every=1, **others) -> tuple[Trained, Told]:
     told = Told()
     trained = train(
         model,
@@ -69,9 +70,13 @@ def run(cpu, model, params, images, labels=None, seed=0, log_every=1, grid_every
         fabric=cpu,
         seed=seed,
         log_every=log_every,
-        grid_every=grid_every,
-        log=lambda seen_images, scalars: told.scalars.append((seen_images, scalars)),
-        show=lambda seen_images, grid: told.grids.append((seen_images, grid)),
+        listener=Listener(
+            log=lambda seen_images, scalars: told.scalars.append((seen_images, scalars)),
+            show=lambda seen_images, grid: told.grids.append((seen_images, grid)),
+            score=others.pop("score", None),
+            stop=others.pop("stop", lambda: False),
+        ),
+        **others,
     )
     return trained, told
 
@@ -86,7 +91,7 @@ def grey(n: int, level: int = 180) -> np.ndarray:
 
 def test_a_third_model_needs_the_contract_alone(cpu):
     trained, told = run(cpu, MeanImage((1, 2, 2)), params(60), grey(8), log_every=20)
-    np.testing.assert_array_equal(draw(trained, torch.zeros(3, 2)), grey(3))
+    np.testing.assert_array_equal(draw(trained.model, torch.zeros(3, 2)), grey(3))
     assert [seen_images for seen_images, _ in told.scalars] == [40, 80, 120]
     assert told.scalars[-1][1]["loss"] < 1e-6
 
@@ -94,7 +99,7 @@ def test_a_third_model_needs_the_contract_alone(cpu):
 def test_curves_and_grids_come_when_due_and_at_the_end(cpu):
     _, told = run(cpu, MeanImage((1, 2, 2)), params(25), grey(8), log_every=10, grid_every=20)
     assert [seen_images for seen_images, _ in told.scalars] == [20, 40, 50]
-    assert [seen_images for seen_images, _ in told.grids] == [2, 20, 40, 50]
+    assert [seen_images for seen_images, _ in told.grids] == [20, 40, 50]
     assert all(grid.shape == (64, 1, 2, 2) and grid.dtype == np.uint8 for _, grid in told.grids)
 
 
@@ -102,7 +107,7 @@ def test_the_budget_is_rounded_up_to_whole_batches(cpu):
     model = MeanImage((1, 2, 2))
     _, told = run(cpu, model, ModelParams(budget_images=7, batch_size=4), grey(8))
     assert told.scalars[-1][0] == 8
-    assert [batch.progress for batch in model.seen] == [0.5, 1.0]
+    assert [batch.progress for batch in model.seen] == [0, 4 / 7]
 
 
 @pytest.mark.parametrize("n", [12, 14])
@@ -125,7 +130,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(cpu, module):
     def weights(seed: int) -> list[bytes]:
         torch.manual_seed(0)  # the same weights at the start
         trained, _ = run(cpu, module.build(settings, (1, 8, 8)), settings, images, seed=seed)
-        return [each.numpy().tobytes() for part in trained.parts.values() for each in part.state_dict().values()]
+        return [each.numpy().tobytes() for part in trained.model.parts.values() for each in part.state_dict().values()]
 
     assert weights(0) == weights(0)
     assert weights(0) != weights(1)
@@ -139,13 +144,14 @@ def test_the_state_of_the_global_generator_does_not_matter(cpu):
         torch.manual_seed(0)
         model = vae.build(settings, (1, 8, 8))
         torch.manual_seed(state)
-        drawn.append(draw(run(cpu, model, settings, images)[0], torch.ones(4, 3)))
+        drawn.append(draw(run(cpu, model, settings, images)[0].model, torch.ones(4, 3)))
     np.testing.assert_array_equal(*drawn)
 
 
 @pytest.mark.parametrize(("moving", "still"), [("generator", "discriminator"), ("discriminator", "generator")])
 def test_an_update_changes_its_own_parts_only(cpu, monkeypatch, moving, still):
     monkeypatch.setattr(gan.Gan, "updates", {moving: [moving]})
+    monkeypatch.setattr(gan.Gan, "schedule", [moving])
     settings = gan.Params(width=4, latent_dim=3, budget_images=16, batch_size=8, spectral_norm=False)
     model = gan.build(settings, (1, 8, 8))
     before = {name: [each.clone() for each in part.parameters()] for name, part in model.parts.items()}
@@ -158,6 +164,39 @@ def test_an_update_changes_its_own_parts_only(cpu, monkeypatch, moving, still):
 def test_more_images_in_a_batch_than_there_are(cpu):
     with pytest.raises(UserError, match="batch_size 9 exceeds the 8 training images; lower it"):
         run(cpu, MeanImage((1, 2, 2)), params(5, batch_size=9), grey(8))
+
+
+def test_a_batch_that_processes_cannot_share_equally():
+    with pytest.raises(UserError, match=r"^batch_size 9 cannot be shared equally by 2 processes; change one of them$"):
+        run(SimpleNamespace(world_size=2), MeanImage((1, 2, 2)), params(5, batch_size=9), grey(20))
+
+
+def test_the_best_weights_are_delivered_and_the_last_ones_kept(cpu):
+    """Scores come when due and at the end; of the three the middle one is best."""
+    marks = {20: 3.0, 40: 1.0, 60: 2.0}
+    heard = []
+
+    def score(seen_images: int, model: Model) -> dict[str, float]:
+        heard.append((seen_images, draw(model, torch.zeros(1, 2))))
+        return {"fid": -marks[seen_images], "kid": marks[seen_images]}
+
+    images = np.random.default_rng(0).integers(0, 256, (8, 1, 2, 2), dtype=np.uint8)
+    trained, told = run(
+        cpu, MeanImage((1, 2, 2)), params(30), images, log_every=100, evaluate_every=20, score=score, select="kid"
+    )
+    assert [seen_images for seen_images, _ in heard] == [seen_images for seen_images, _ in told.scalars] == [20, 40, 60]
+    assert trained.seen_images == 40
+    np.testing.assert_array_equal(draw(trained.model, torch.zeros(1, 2)), heard[1][1])
+    np.testing.assert_array_equal(draw(trained.last, torch.zeros(1, 2)), heard[2][1])
+    assert not np.array_equal(heard[1][1], heard[2][1])
+    assert trained.scores[1] == {"seen_images": 40, "fid": -1.0, "kid": 1.0}
+
+
+def test_without_scores_the_last_weights_are_delivered(cpu):
+    trained, _ = run(cpu, MeanImage((1, 2, 2)), params(5), grey(8))
+    assert trained.seen_images == 10
+    assert not trained.scores
+    assert torch.equal(trained.model.parts["picture"].pixels, trained.last.parts["picture"].pixels)
 
 
 def not_a_number(loss: Tensor, pixels: Tensor) -> Tensor:
@@ -178,7 +217,7 @@ def test_divergence_is_told_and_the_last_good_weights_are_kept(cpu, spoil, messa
     with pytest.raises(DivergedError, match=rf"^{message} by step {told_at} \({2 * told_at} images\); try") as caught:
         run(cpu, model, params(10), grey(8), log_every=log_every)
     expected, _ = run(cpu, MeanImage((1, 2, 2)), params(good), grey(8))
-    assert torch.equal(caught.value.model.parts["picture"].pixels, expected.parts["picture"].pixels)
+    assert torch.equal(caught.value.model.parts["picture"].pixels, expected.model.parts["picture"].pixels)
 
 
 def test_all_parts_of_a_diverged_model_are_good(cpu, monkeypatch):
@@ -203,8 +242,8 @@ def test_a_vae_rebuilds_two_kinds_of_images_better_than_their_mean(cpu, likeliho
     torch.manual_seed(0)
     trained, _ = run(cpu, vae.build(settings, (1, 8, 8)), settings, images, log_every=100)
     with torch.no_grad():
-        codes = trained.encode(to_model_range(torch.from_numpy(images)))
-    error = np.square(draw(trained, codes) - images.astype(float)).mean()
+        codes = trained.model.encode(to_model_range(torch.from_numpy(images)))
+    error = np.square(draw(trained.model, codes) - images.astype(float)).mean()
     assert error < 0.05 * images.var(axis=0).mean()
 
 
@@ -216,6 +255,6 @@ def test_a_gan_learns_the_one_grey_of_its_images(cpu, loss):
     torch.manual_seed(0)
     images = np.full((32, 1, 8, 8), 180, np.uint8)
     trained, _ = run(cpu, gan.build(settings, (1, 8, 8)), settings, images, log_every=100)
-    drawn = draw(trained, torch.randn(64, 2, generator=torch.Generator().manual_seed(1)))
+    drawn = draw(trained.model, torch.randn(64, 2, generator=torch.Generator().manual_seed(1)))
     assert abs(drawn.mean() - 180) < 4
     assert drawn.std() < 12

@@ -14,7 +14,8 @@ from pullback.models._model import Model
 def save(folder: Path, model: Model, description: dict[str, Any]) -> None:
     """Writes `folder/PART.safetensors` for every part.
 
-    `description` is what `load` needs: `name` (the plug-in), `params` (its block) and `shape` (c, h, w).
+    `description` is what `load` needs: `name` (the plug-in), `params` (its block), `shape` (c, h, w), and `classes` (0
+    for a model that takes no labels).
     """
     for name, part in model.parts.items():
         files.write_tensors(folder / f"{name}.safetensors", part.state_dict(), description)
@@ -31,7 +32,8 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
         raise UserError(f"{folder} holds no model (no .safetensors file); run `dvc repro` to train it")
     description = files.read_header(paths[0])
     module = plugins.load("models", description["name"])
-    model: Model = module.build(module.Params.model_validate(description["params"]), tuple(description["shape"]))
+    params = module.Params.model_validate(description["params"])
+    model: Model = module.build(params, tuple(description["shape"]), description["classes"])
     for name, part in model.parts.items():
         weights = files.read_tensors(Path(folder) / f"{name}.safetensors")
         try:

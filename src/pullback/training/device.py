@@ -6,7 +6,7 @@ machine gives the same bits twice.
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -32,21 +32,56 @@ def device(accelerator: str) -> torch.device:
     return torch.device(accelerator)
 
 
-def fabric(accelerator: str, precision: str) -> "Fabric":
-    """A launched Fabric on one device.
+def count(kind: str, devices: int | Literal["auto"]) -> int:
+    """How many devices of a kind ("cpu", "cuda", "mps") `devices` are; on a CPU they are processes, "auto" is one.
+
+    Raises:
+        UserError: this machine has fewer.
+    """
+    most = torch.cuda.device_count() if kind == "cuda" else 1
+    if devices == "auto":
+        return most
+    if kind != "cpu" and devices > most:
+        raise UserError(f"devices is {devices}, but this machine has {most} of the kind {kind}; lower it or set auto")
+    return devices
+
+
+def fabric(
+    accelerator: str,
+    precision: str,
+    devices: int | Literal["auto"] = 1,
+    nodes: int = 1,
+    strategy: Literal["auto", "ddp"] = "auto",
+) -> "Fabric":
+    """A launched Fabric. With several devices it starts this script once more for each, unless torchrun or SLURM did.
 
     `precision` "auto" is bfloat16 autocast on a CUDA device that has it, and float32 elsewhere: bfloat16 changes
     results, so a CPU that has it uses it only when told to.
 
     Raises:
-        UserError: this machine lacks the accelerator.
+        UserError: this machine lacks the accelerator, the devices or the precision.
     """
     from lightning_fabric import Fabric
 
     on = device(accelerator).type
+    world = count(on, devices) * nodes
     if precision == "auto":
-        precision = "bf16-mixed" if on == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
+        precision = "bf16-mixed" if on == "cuda" and _has_bfloat16(on) else "32-true"
+    if precision == "bf16-mixed" and not _has_bfloat16(on):
+        raise UserError(f"train.precision is bf16-mixed, but this {on} has no bfloat16 arithmetic; set 32-true or auto")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on every start
-    launched = Fabric(accelerator=on, devices=1, precision=precision)  # type: ignore[arg-type]
+    launched = Fabric(
+        accelerator=on,
+        devices=world // nodes,
+        num_nodes=nodes,
+        strategy="ddp" if world > 1 else strategy,
+        precision=precision,  # type: ignore[arg-type]
+    )
     launched.launch()
     return launched
+
+
+def _has_bfloat16(kind: str) -> bool:
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return kind == "cpu" and any("bf16" in name and here for name, here in torch.cpu.get_capabilities().items())

@@ -30,7 +30,6 @@ class Ema:
         weight = 1 - 0.5 ** (batch_size / halflife)
         for name, average in self.modules.items():
             source = self._sources[name]
-            for mean, weights in zip(average.parameters(), source.parameters(), strict=True):
-                mean.lerp_(weights, weight)
+            torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), weight)
             for old, new in zip(average.buffers(), source.buffers(), strict=True):
                 old.copy_(new)
