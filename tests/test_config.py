@@ -126,7 +126,7 @@ def test_a_key_like_no_other_gets_all():
         ("models.gan", 3, "valid dictionary"),
         ("models.gan.width", 3, "greater than or equal to 4"),
         ("models.gan.width", "32", "valid integer"),
-        ("models.gan.loss", "hing", "'minimax' or 'hinge'"),
+        ("models.gan.loss", "hing", "'wgan_gp' or 'relativistic'"),
         ("models.gan.spectral_norm", "yes", "valid boolean"),
         ("models.gan.learning_rate", 0, "greater than 0"),
         ("models.gan.learning_rate", float("inf"), "finite number"),

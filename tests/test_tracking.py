@@ -111,6 +111,7 @@ def test_a_run_holds_what_the_stage_records(root, monkeypatch):
             run.metrics({"loss": step / 2, "speed": 1}, step)
         run.headline({"gan.fid": 31.5})
         run.image("samples", np.zeros((8, 8, 3), np.uint8), step=20)
+        run.tag("diagnosis.collapse", "try a lower learning_rate")
         run.text("hello", "notes/hello.txt")
         run.artifact(root / "mlflow.db.lock", "locks")
         run.dataset("digits", "0" * 64, "data/images", {"train": 1200})
@@ -120,6 +121,8 @@ def test_a_run_holds_what_the_stage_records(root, monkeypatch):
     assert parent.data.params == {"seed": "0"}
     assert parent.data.metrics == {"gan.fid": 31.5}
     assert child.data.metrics == {"loss": 749.5, "speed": 1, "gan.fid": 31.5}
+    assert child.data.tags["diagnosis.collapse"] == "try a lower learning_rate"
+    assert "diagnosis.collapse" not in parent.data.tags
     assert child.data.params["gan.width"] == "64"
     assert child.data.params["gan.channels"] == "[1, 2]"
     assert child.data.params["gan.none"] == "{}"
@@ -203,6 +206,28 @@ def test_sigterm_ends_a_stage_in_order(root):
     assert statuses(everyone(root)) == ["KILLED", "KILLED"]
     assert not any("error" in run.data.tags for run in everyone(root))
     assert not (root / "runs").exists()
+
+
+def test_a_stage_that_exits_because_it_was_asked_to_is_killed(root):
+    def ask():
+        with tracking.stage_run("train@gan", EXPERIMENT, {}) as run:
+            run.metrics({"loss": 1})
+            raise SystemExit(20)
+
+    with pytest.raises(SystemExit, match="20"):
+        ask()
+    _, [child] = recorded(root)
+    assert statuses(everyone(root)) == ["KILLED", "KILLED"]
+    assert child.data.metrics == {"loss": 1}
+    assert "error" not in child.data.tags
+    assert not (root / "runs").exists()
+
+
+def test_a_silent_run_takes_all_that_a_run_does_and_records_nothing(empty):
+    silent = tracking.Silent()
+    for name in [name for name in vars(tracking.Run) if not name.startswith("_")]:
+        assert getattr(silent, name)("fid", {"fid": 1.0}, step=3) is None
+    assert not list(empty.iterdir())
 
 
 def test_the_revision_is_dirty_when_code_differs_and_not_when_results_do(root):

@@ -91,11 +91,19 @@ class Features(Params):
 
 class Train(Params):
     models: Annotated[list[ModelName], Field(min_length=1)]
+    repeats: Count = 1
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Annotated[int | Literal["auto"], BeforeValidator(_devices)] = 1
+    nodes: Count = 1
+    strategy: Literal["auto", "ddp"] = "auto"
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    compile: bool = False
+    data_on_device: bool | Literal["auto"] = "auto"
     log_every: Count = 50
     grid_every: Count = 20_000
+    evaluate_every: Count = 50_000
+    evaluate_images: Annotated[int, Field(ge=10)] = 1_000
+    checkpoint_seconds: NonNegative = 60.0
 
 
 class Sample(Params):

@@ -6,16 +6,20 @@ mend in one line, without a traceback (set PULLBACK_TRACEBACK=1 to see it).
 
 import errno
 import gc
+import hashlib
+import json
 import os
 import shutil
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from pullback import config, files, tracking
 from pullback.errors import UserError, refused
@@ -24,7 +28,7 @@ from pullback.errors import UserError, refused
 class Stage:
     """A running stage: its name, all parameters, the seed, and its MLflow run `tracked`."""
 
-    def __init__(self, name: str, params: config.Config, tracked: tracking.Run) -> None:
+    def __init__(self, name: str, params: config.Config, tracked: "tracking.Run | tracking.Silent") -> None:
         self.name, self.params, self.seed, self.tracked = name, params, params.seed, tracked
         self.images = 0
         """How many images the stage has worked through; the stage counts them, for its images per second."""
@@ -35,9 +39,51 @@ def path(folder: str, stage: str, suffix: str) -> Path:
     return Path(folder) / (stage.replace("@", "/") + suffix)
 
 
-def kept(stage: str) -> Path:
-    """A folder that outlives a failed stage, whose outputs DVC deletes; in the repository, not in a throw-away copy."""
-    return tracking.root() / ".checkpoints" / stage.replace("@", "-")
+STOPPED = 20
+"""The exit code of a stage that was asked to stop, and goes on where it was when it is started again."""
+
+
+def rank() -> int:
+    """Which of the processes that work on a stage together this one is, as torchrun, SLURM or Lightning Fabric say.
+
+    Process 0 alone tracks, writes and speaks. The others end with code 0 where they fail or stop together: of any other
+    code Lightning Fabric makes a SIGKILL for process 0, which may be telling what happened just then.
+    """
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    return next((int(os.environ[name]) for name in names if name in os.environ), 0)
+
+
+@contextmanager
+def kept(stage: str, description: Any, told: Callable[[bool], bool] = lambda free: free) -> Iterator[Path]:
+    """A folder that outlives a killed stage, whose outputs DVC deletes, and vanishes when the block ends well.
+
+    It lies in the repository, not in a throw-away copy, and is named by the stage and `description` (JSON), what the
+    stage's work depends on: with other parameters, data or code the stage starts anew. `told` gives every process what
+    process 0 puts in.
+
+    Raises:
+        UserError: another process works in it.
+    """
+    content = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:12]
+    folder = tracking.root() / ".checkpoints" / f"{stage.replace('@', '-')}-{content}"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    if rank() == 0:
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+    if not told(lock.is_locked):
+        raise UserError(f"another process works on {stage} in {folder}; wait for it, or end it")
+    try:
+        yield folder
+    finally:
+        lock.release()
+    if rank() == 0:
+        shutil.rmtree(folder)
+
+
+def trainings(repeats: int) -> list[str]:
+    """The folders of a model's trainings, within that of the model: the first, which is delivered, is this itself."""
+    return [".", *(f"repeats/{i}" for i in range(1, repeats))]
 
 
 @contextmanager
@@ -59,6 +105,9 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = (), writes: 
         upstream = [
             each.replace("*", model) for each in reads for model in (params.train.models if "*" in each else [""])
         ]
+        if rank() > 0:
+            yield Stage(name, params, tracking.Silent())
+            return
         with tracking.stage_run(name, params.tracking.experiment, recorded, upstream, everything) as tracked:
             running = Stage(name, params, tracked)
             with _vanishing(writes):
@@ -68,7 +117,7 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = (), writes: 
     except UserError as error:
         if os.environ.get("PULLBACK_TRACEBACK"):
             raise
-        sys.exit(f"{name}: {error}")
+        sys.exit(f"{name}: {error}" if rank() == 0 else 0)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

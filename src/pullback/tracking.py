@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -117,6 +117,9 @@ class Run:
             self.parent_id, metrics=[Metric(key, float(value), now, 0) for key, value in values.items()]
         )
 
+    def tag(self, name: str, value: str) -> None:
+        self._client.set_tag(self.id, name, value)
+
     def image(self, name: str, image: NDArray[np.uint8], step: int) -> None:
         """An image (h, w) or (h, w, 3) under the step slider of the UI."""
         self._client.log_image(self.id, image, key=name, step=step)
@@ -185,6 +188,13 @@ class Run:
         _settle(self._client, self.experiment_id, self.parent_id)
 
 
+class Silent:
+    """The run of a process that only helps another one, which tracks: everything is done by doing nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
+
+
 @contextmanager
 def stage_run(
     stage: str,
@@ -195,8 +205,8 @@ def stage_run(
 ) -> Iterator[Run]:
     """The run of one stage, inside the run of the execution of the pipeline that the stage belongs to.
 
-    It ends FINISHED, FAILED (an exception, which goes on) or KILLED (Ctrl-C, or SIGTERM, which becomes an orderly end
-    with exit code 143). Runs that a killed process left behind are marked KILLED first.
+    It ends FINISHED, FAILED (an exception, which goes on) or KILLED (Ctrl-C, SystemExit, or SIGTERM, which becomes an
+    orderly end with exit code 143). Runs that a killed process left behind are marked KILLED first.
 
     Args:
         params: nested or flat; the parameters that the stage reads.
@@ -213,7 +223,7 @@ def stage_run(
             run._end("FINISHED")
         except BaseException as error:
             with suppress(*_refusals()):  # the stage's own error matters more
-                if isinstance(error, KeyboardInterrupt | _Terminated):
+                if isinstance(error, KeyboardInterrupt | SystemExit):  # asked to stop
                     run._end("KILLED")
                 else:
                     run._client.set_tag(run.id, "error", _sentence(error))

@@ -1,0 +1,268 @@
+"""The stage that trains, as people run it: to its end, stopped, killed, with another of its kind, and on bad input."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from pullback import config, files
+from pullback.errors import UserError
+from pullback.fitting import Fitting
+from pullback.pipeline import STOPPED, kept
+from pullback.tracking import Silent
+from pullback.training import checkpoint
+
+ROOT = Path(__file__).parents[1]
+GAN = {"width": 4, "latent_dim": 4, "budget_images": 3200, "batch_size": 16}
+TRAIN = {
+    "log_every": 5, "grid_every": 1600, "evaluate_every": 800, "evaluate_images": 128, "checkpoint_seconds": 0.0,
+    "repeats": 2,
+}  # fmt: skip
+
+
+DIAGNOSIS = re.compile(r"train@gan: after \d+ images: ")
+
+
+class Place:
+    """A folder with what the stage needs: parameters, a set of images, and the store of MLflow."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def set(self, gan: dict[str, Any] | None = None, **train: Any) -> None:
+        content = YAML(typ="safe").load(ROOT / "params.yaml")
+        content["features"]["name"] = "pixels"
+        content["models"]["gan"] |= GAN | (gan or {})
+        content["train"] |= TRAIN | train
+        (self.folder / "params.yaml").write_text(json.dumps(content))
+
+    def start(self) -> subprocess.Popen[str]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+        environment |= {"PYTHONPATH": str(ROOT / "src")}
+        command = [sys.executable, str(ROOT / "stages/train.py"), "gan"]
+        return subprocess.Popen(command, cwd=self.folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+    def run(self) -> tuple[int, list[str]]:
+        """The exit code, and the lines on stderr but for the diagnoses."""
+        return ended(self.start())
+
+    def start_until_checkpoint(self) -> subprocess.Popen[str]:
+        """A training that has just written a checkpoint for the first or another time."""
+        before = self.checkpoints()
+        process, deadline = self.start(), time.monotonic() + 120
+        while self.checkpoints() in ({}, before):
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < deadline, "no checkpoint appeared"
+            time.sleep(0.02)
+        return process
+
+    def checkpoints(self) -> dict[str, int]:
+        """When each was written."""
+        paths = self.folder.glob(".checkpoints/*/seed-*.safetensors")
+        return {str(path.relative_to(self.folder)): path.stat().st_mtime_ns for path in paths}
+
+    def left(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / ".checkpoints").iterdir())
+
+    def results(self) -> dict[str, bytes]:
+        paths = [*self.folder.glob("models/gan/**/*.*"), *self.folder.glob("metrics/train/*")]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+
+    def last_run(self) -> Any:
+        (run,) = self.client.search_runs(["1"], "tags.stage = 'train@gan'", order_by=["start_time DESC"], max_results=1)
+        return run
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+
+    def curves(self) -> dict[str, list[tuple[int, float]]]:
+        """All that the last run has in MLflow, but for its speed."""
+        run = self.last_run()
+        histories = {key: self.client.get_metric_history(run.info.run_id, key) for key in run.data.metrics}
+        del histories["seconds"], histories["images_per_second"]
+        return {key: [(point.step, point.value) for point in history] for key, history in histories.items()}
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
+    _, stderr = process.communicate(timeout=120)
+    return process.returncode, [line for line in stderr.splitlines() if not DIAGNOSIS.match(line)]
+
+
+def stripes(n: int) -> np.ndarray:
+    """Images uint8 (n, 1, 8, 8) of which every fourth has the same quarter lit."""
+    images = np.random.default_rng(n).integers(0, 60, (n, 1, 8, 8), dtype=np.uint8)
+    for kind in range(4):
+        images[kind::4, :, 2 * kind : 2 * kind + 2] += 190
+    return images
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("blank")
+    for split, n in (("train", 200), ("test", 60)):
+        files.write_array(folder / f"data/images/{split}/images.npy", stripes(n))
+        files.write_array(folder / f"data/images/{split}/labels.npy", np.full(n, -1))
+    files.write_json(folder / "metrics/prepare.json", {"digest": "0123"})
+    MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").create_experiment("pullback", (folder / "artifacts").as_uri())
+    return folder
+
+
+@pytest.fixture
+def place(blank: Path, tmp_path: Path) -> Place:
+    shutil.copytree(blank, tmp_path / "place")
+    place = Place(tmp_path / "place")
+    place.set()
+    return place
+
+
+@pytest.fixture(scope="module")
+def whole(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Where nothing disturbed the training."""
+    folder = tmp_path_factory.mktemp("whole")
+    shutil.copytree(blank, folder, dirs_exist_ok=True)
+    place = Place(folder)
+    place.set()
+    assert place.run() == (0, [])
+    return place
+
+
+def test_the_weights_and_curves_of_every_seed_are_kept(whole):
+    weights = [f"{name}.safetensors" for name in ("generator", "discriminator")]
+    folders = ["models/gan", "models/gan/last", "models/gan/repeats/1", "models/gan/repeats/1/last"]
+    tables = [f"metrics/train/{name}" for name in ("gan.csv", "gan-scores.csv", "gan.json")]
+    results = whole.results()
+    assert sorted(results) == sorted([f"{folder}/{name}" for folder in folders for name in weights] + tables)
+    assert len({results[f"{folder}/generator.safetensors"] for folder in folders[1:4:2]}) == 2
+    assert not whole.left()
+    assert not whole.last_run().data.tags.get("error")
+    assert whole.last_run().info.status == "FINISHED"
+
+
+def test_tables_mlflow_and_the_delivered_weights_agree(whole):
+    scores = files.read_table(whole.folder / "metrics/train/gan-scores.csv")
+    curve = files.read_table(whole.folder / "metrics/train/gan.csv")
+    told = files.read_json(whole.folder / "metrics/train/gan.json")
+    assert scores["seen_images"].tolist() == [800, 1600, 2400, 3200]
+    assert curve["seen_images"].tolist() == list(range(80, 3201, 80))
+    assert told["select"] == "fid"
+    assert told["chosen"]["fid"] == pytest.approx(min(scores["fid"]))
+    assert told["last"]["fid"] == pytest.approx(scores["fid"][-1])
+    curves = whole.curves()
+    for key, column in (("fid", scores), ("generator_loss", curve)):
+        for prefix in ("", "repeat1."):
+            assert [step for step, _ in curves[prefix + key]] == column["seen_images"].tolist()
+        values = [value for _, value in curves[key]]
+        assert values == pytest.approx(column[key].tolist())
+        assert [value for _, value in curves[f"repeat1.{key}"]] != values
+
+
+def test_a_diagnosis_is_a_tag_a_metric_and_a_line_of_the_results(whole):
+    """So short a training leaves kinds of images out."""
+    found = files.read_json(whole.folder / "metrics/train/gan.json")["diagnosis"]
+    assert found["mode_collapse"].startswith("a kind of image has")
+    tags, curves = whole.last_run().data.tags, whole.curves()
+    for illness, sentence in found.items():
+        assert tags[f"diagnosis.{illness}"].split(",")[1:] == sentence.split(",")[1:]
+        assert curves[f"diagnosis.{illness}"][-1] == (3200, 1)
+
+
+def test_a_training_stopped_and_killed_again_and_again_ends_as_if_it_had_not_been(place, whole):
+    process = place.start_until_checkpoint()
+    process.terminate()
+    code, lines = ended(process)
+    assert code == STOPPED == 20
+    assert re.fullmatch(r"train@gan: stopped after \d+ of 3200 images; the same command goes on from there", *lines)
+    assert place.last_run().info.status == "KILLED"
+    assert not (place.folder / "models/gan").exists()
+    assert not (place.folder / "metrics/train").exists()
+    (own,), saved = place.left(), place.checkpoints()
+
+    place.set({"learning_rate": 1e30})  # another training
+    code, (line,) = place.run()
+    assert code == 1
+    assert re.match(r"train@gan: models\.gan: .* try a tenth of the learning rate; the last good weights are in ", line)
+    model = checkpoint.load(Path(line.split("are in ")[1]))
+    assert all(weight.isfinite().all() for part in model.parts.values() for weight in part.parameters())
+    assert place.last_run().info.status == "FAILED"
+    assert "learning rate" in place.last_run().data.tags["error"]
+    assert place.checkpoints().items() >= saved.items()
+    place.set()
+
+    moments = random.Random(0)
+    for number in (signal.SIGKILL, signal.SIGINT):
+        process = place.start_until_checkpoint()
+        time.sleep(moments.random() / 2)
+        process.send_signal(number)
+        code, _ = ended(process)
+        assert code == (STOPPED if number == signal.SIGINT else -number)
+    assert place.run() == (0, [])
+    assert place.results() == whole.results()
+    assert place.curves() == whole.curves()
+    assert own not in place.left()
+    runs = place.client.search_runs(["1"], "tags.stage = 'train@gan'", order_by=["start_time ASC"])
+    assert [run.info.status for run in runs] == ["KILLED", "FAILED", "KILLED", "KILLED", "FINISHED"]
+
+
+def fitting(place: Place, monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> Fitting:
+    monkeypatch.chdir(place.folder)
+    run: Any = SimpleNamespace(name="train@gan", params=config.read(), seed=seed, tracked=Silent(), images=0)
+    return Fitting(run, "gan")
+
+
+def test_of_two_at_once_the_second_is_refused(place, monkeypatch):
+    depends = fitting(place, monkeypatch).depends
+    with kept("train@gan", depends) as folder:
+        message = f"^another process works on train@gan in {folder}; wait for it, or end it$"
+        with pytest.raises(UserError, match=message), kept("train@gan", depends):
+            pass
+        with kept("train@gan", depends | {"code": "other"}) as other:
+            assert other != folder
+    assert not folder.exists()
+
+
+def test_a_batch_larger_than_the_data_is_one_sentence(place, monkeypatch, tmp_path):
+    place.set({"batch_size": 201})
+    with pytest.raises(UserError, match=r"^batch_size 201 exceeds the 200 training images; lower it$"):
+        fitting(place, monkeypatch).train(0, tmp_path, lambda: False)
+
+
+def test_labels_that_are_not_there_are_one_sentence(place, monkeypatch):
+    place.set({"conditional": True})
+    with pytest.raises(UserError, match=r"^models\.gan: conditional is true, but the images have no labels; set it to"):
+        fitting(place, monkeypatch)
+
+
+def test_an_accelerator_that_is_not_there_is_one_sentence(place, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    place.set(accelerator="cuda")
+    with pytest.raises(UserError, match=r"'cuda' is not on this machine; choose auto or cpu$"):
+        fitting(place, monkeypatch)
+
+
+def test_checkpoints_are_those_of_the_same_weights(place, monkeypatch):
+    """What changes the weights makes another training, and what does not is the same one."""
+    before = fitting(place, monkeypatch).depends
+    place.set(repeats=3, checkpoint_seconds=1.0, data_on_device=False)
+    assert fitting(place, monkeypatch).depends == before
+    assert fitting(place, monkeypatch, seed=1).depends != before
+    for change in ({"loss": "minimax"}, {"width": 5}):
+        place.set(change)
+        assert fitting(place, monkeypatch).depends != before
+    files.write_json(place.folder / "metrics/prepare.json", {"digest": "4567"})
+    place.set()
+    assert fitting(place, monkeypatch).depends != before
