@@ -1,15 +1,19 @@
-"""models/MODEL -> data/samples/MODEL/METHOD: images drawn by every sampling method that params list for the model."""
+"""models/MODEL -> data/samples/MODEL/METHOD: images drawn by every sampling method that params list for the model.
+
+Those of further trainings of the model, models/MODEL/repeats/1 and so on, go to data/samples/MODEL/repeats/1/METHOD.
+"""
 
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pullback import files, plugins
 from pullback.generation import batches
-from pullback.models._model import draw, to_model_range
-from pullback.pipeline import stage
+from pullback.models._model import Model, draw, labels_like, to_model_range
+from pullback.pipeline import stage, trainings
 from pullback.training import checkpoint
 from pullback.training.device import device
 
@@ -18,24 +22,34 @@ IMAGES, RECONSTRUCTED = Path("data/images"), 32
 
 def main(name: str) -> None:
     out = Path("data/samples") / name
-    keys = ["seed", "sample.images", f"sample.methods.{name}", "train.accelerator"]
+    keys = ["seed", "sample.images", f"sample.methods.{name}", "train.accelerator", "train.repeats"]
     with stage(f"sample@{name}", keys=keys, reads=["prepare", f"train@{name}"], writes=[out]) as run:
         on = device(run.params.train.accelerator)
-        model = checkpoint.load(Path("models") / name, on)
         train = files.read_array(IMAGES / "train/images.npy", mmap=True)
         test = files.read_array(IMAGES / "test/images.npy", mmap=True)
         count = run.params.sample.images or len(test)
-        for method, params in run.params.sample.methods[name].items():
-            sampler = plugins.load("sampling", method).sampler(model, train, params, run.seed)
-            with files.ArrayWriter(out / method / "images.npy", train.shape[1:], np.uint8) as images:
-                for batch in batches(model, sampler, count, run.seed, on):
-                    images.append(batch)
-            files.write_array(out / method / "labels.npy", np.full(count, -1))
-            run.images += count
+        train_labels, test_labels = (files.read_array(IMAGES / split / "labels.npy") for split in ("train", "test"))
+        for seed, training in enumerate(trainings(run.params.train.repeats), run.seed):
+            model = checkpoint.load(Path("models") / name / training, on)
+            labels = labels_like(train_labels, count, seed, model.classes)
+            for method, params in run.params.sample.methods[name].items():
+                sampler = plugins.load("sampling", method).sampler(model, train, train_labels, params, seed)
+                with files.ArrayWriter(out / training / method / "images.npy", train.shape[1:], np.uint8) as images:
+                    for batch in batches(model, sampler, labels, seed, on):
+                        images.append(batch)
+                files.write_array(out / training / method / "labels.npy", labels)
+                run.images += count
+        reconstruct(checkpoint.load(Path("models") / name, on), test, test_labels, out, on)
 
-        latents = model.encode(to_model_range(torch.from_numpy(np.array(test[:RECONSTRUCTED]))).to(on))
-        if latents is not None:
-            files.write_array(out / "reconstructions.npy", draw(model, latents))
+
+def reconstruct(
+    model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], out: Path, on: torch.device
+) -> None:
+    """Writes what is left of the first test images after encoding and decoding, if the model can encode."""
+    some = torch.from_numpy(labels[:RECONSTRUCTED]).to(on)
+    latents = model.encode(to_model_range(torch.from_numpy(np.array(images[:RECONSTRUCTED])).to(on)), some)
+    if latents is not None:
+        files.write_array(out / "reconstructions.npy", draw(model, latents, some))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ def summary() -> None:
     from pullback.summary import scores_table
 
     with _sentences():
+        _print_as_far_as_possible()
         console = Console()
         console.print(scores_table(Path("metrics/evaluate")))
         console.print("The report: [bold]report/index.html[/bold]. All runs, curves and models: [bold]make ui[/bold].")
@@ -157,13 +158,18 @@ def _tell(result: dict[str, Any], table: Callable[[dict[str, Any]], "Table"], js
 
     from pullback import files
 
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # of arrows and frames where the terminal has none
+    _print_as_far_as_possible()
     Console().print(table(result))
     for note in result["notes"]:
         print(f"Note: {note}")
     if json:
         files.write_json(json, result)
+
+
+def _print_as_far_as_possible() -> None:
+    """Arrows, frames and signs become question marks where the terminal has none."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 @app.command()
@@ -172,14 +178,24 @@ def generate(
     model: Annotated[str, typer.Option(help="A model that the pipeline has trained.")] = "gan",
     method: Annotated[str, typer.Option(help="A sampling method listed for it in params.yaml.")] = "prior",
     n: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
+    labels: Annotated[
+        str, typer.Option(help="Classes for the images in turn, such as 3,5; if none, as in the training set.")
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same images.")] = 0,
 ) -> None:
     """Draw new images from a trained model."""
     from pullback.generation import generate_to
 
     with _sentences():
-        generate_to(out, model, method, n, seed)
+        generate_to(out, model, method, n, seed, _numbers(labels))
         print(f"{n} images from {model} ({method}, seed {seed}) are in {out}")
+
+
+def _numbers(labels: str) -> list[int]:
+    try:
+        return [int(label) for label in labels.split(",")] if labels else []
+    except ValueError:
+        raise UserError(f"--labels {labels!r} must be numbers of classes, such as 3,5") from None
 
 
 @app.command()

@@ -9,10 +9,10 @@ from pullback.models._model import Model
 from pullback.sampling._sampler import Sampler
 
 
-def sampler(model: Model, images: Any, params: Any, seed: int) -> Sampler:
+def sampler(model: Model, images: Any, labels: Any, params: Any, seed: int) -> Sampler:
     """Draws from N(0, I); nothing is learned from `images`."""
 
-    def draw(n: int, generator: torch.Generator) -> Tensor:
-        return torch.randn(n, model.latent_dim, generator=generator)
+    def draw(labels: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.randn(len(labels), model.latent_dim, generator=generator)
 
     return draw
