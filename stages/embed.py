@@ -17,12 +17,13 @@ def main(name: str) -> None:
     this, before = ("embed-real", "prepare") if name == "real" else (f"embed@{name}", f"sample@{name}")
     keys = ["features.name", "train.accelerator", "train.devices"]
     with stage(this, keys=keys, reads=["extractor", before], writes=[out]) as run:
-        for path in sorted(source.glob("*/images.npy")):
+        for path in sorted(source.rglob("images.npy")):
+            part = path.parent.relative_to(source)
             embed_to(
-                out / path.parent.name,
+                out / part,
                 partial(files.read_array, path, mmap=True),
                 partial(plugins.load("features", run.params.features.name).load, EXTRACTOR),
-                title=f"{this} {path.parent.name}",
+                title=f"{this} {part.as_posix()}",
                 accelerator=run.params.train.accelerator,
                 devices=run.params.train.devices,
             )

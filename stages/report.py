@@ -35,6 +35,7 @@ def main() -> None:
 def read(run: Stage) -> Results:
     models = run.params.train.models
     methods = {f"{model} {way}": SAMPLES / model / way for model in models for way in run.params.sample.methods[model]}
+    labels = {source: folder / "labels.npy" for source, folder in {"real": IMAGES / "test", **methods}.items()}
     encoded = {model: SAMPLES / model / "reconstructions.npy" for model in models}
     evaluations = {model: files.read_json(path("metrics", f"evaluate@{model}", ".json")) for model in models}
     better = {
@@ -52,8 +53,11 @@ def read(run: Stage) -> Results:
         train=files.read_array(IMAGES / "train/images.npy", mmap=True),
         real=files.read_array(IMAGES / "test/images.npy", mmap=True),
         samples={source: files.read_array(folder / "images.npy", mmap=True) for source, folder in methods.items()},
+        labels={source: files.read_array(file) for source, file in labels.items()},
         reconstructions={model: files.read_array(file) for model, file in encoded.items() if file.exists()},
         curves={model: files.read_table(path("metrics", f"train@{model}", ".csv")) for model in models},
+        training_scores={model: files.read_table(path("metrics", f"train@{model}", "-scores.csv")) for model in models},
+        trainings={model: files.read_json(path("metrics", f"train@{model}", ".json")) for model in models},
         better=better,
         evaluations=evaluations,
         comparisons=files.read_json(Path("metrics/compare.json")),

@@ -41,6 +41,18 @@ def test_a_score_that_the_floor_lacks_is_left_blank_there(tmp_path: Path) -> Non
     assert [cell.strip() for cell in row.split("│")[1:-1]] == ["augmentation_gain", "", "0.25"]
 
 
+def test_mean_and_spread_of_several_trainings_stand_below_the_value(tmp_path: Path) -> None:
+    repeats = {"prior": {"fid": {"values": [3.25, 5.25], "mean": 4.25, "std": 1.41421}}}
+    scores = {"floor": {}, "methods": {"prior": {"fid": {"value": 3.25}}}, "repeats": repeats}
+    files.write_json(tmp_path / "gan.json", BESIDE | scores)
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(scores_table(tmp_path))
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in capture.get().splitlines() if "│" in line]
+    assert lines == [["fid", "", "3.25"], ["", "", "4.25 ± 1.4 (2)"]]
+    assert "mean ± std (number of trainings)" in " ".join(capture.get().split())
+
+
 def test_no_scores_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no scores; run `dvc repro`"):
         scores_table(tmp_path)

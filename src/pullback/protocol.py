@@ -5,7 +5,7 @@ real ones, get in the place of the generated ones.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
@@ -64,6 +64,19 @@ def _first_scores(metrics: Metrics, pairs: list[tuple[Set, Set]], seed: int) -> 
             estimates: dict[str, Estimate] = next(filter(None, judged), {})
         values |= {key: asdict(estimate) for key, estimate in estimates.items()}
     return values
+
+
+def spread(trainings: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """By score, its `values` over several trainings of one model, in their order, with `mean` and `std` (ddof=1).
+
+    Each training is given as what `scores` says of it. The std is what another seed moves a score by: the draw of the
+    weights and of the samples together.
+    """
+    values = {name: [scores[name]["value"] for scores in trainings] for name in trainings[0]}
+    return {
+        name: {"values": each, "mean": float(np.mean(each)), "std": float(np.std(each, ddof=1))}
+        for name, each in values.items()
+    }
 
 
 def findings(metrics: Metrics, real: Set, fake: Set, seed: int) -> dict[str, Any]:

@@ -23,16 +23,27 @@ def scores_table(folder: Path) -> Table:
     if not results:
         raise UserError(f"{folder} holds no scores; run `dvc repro`")
     first = next(iter(results.values()))
-    table = Table(title=f"{first['images']} images on each side", caption=_beside(first, first["floor"]))
-    columns = {"floor": first["floor"]}
+    caption = _beside(first, first["floor"])
+    if any("repeats" in result for result in results.values()):
+        caption += ". Below a value, mean ± std (number of trainings)"
+    table = Table(title=f"{first['images']} images on each side", caption=caption)
+    columns = {"floor": _cells(first["floor"], {})}
     for model, result in results.items():
-        columns |= {f"{model} {method}": scores for method, scores in result["methods"].items()}
+        for method, scores in result["methods"].items():
+            columns[f"{model} {method}"] = _cells(scores, result.get("repeats", {}).get(method, {}))
     for name in ("", *columns):
         table.add_column(name, justify="right" if name else "left")
     for score in sorted({score for scores in columns.values() for score in scores}):
-        values = (_short(scores[score]["value"]) if score in scores else "" for scores in columns.values())
-        table.add_row(score, *values)
+        table.add_row(score, *(texts.get(score, "") for texts in columns.values()))
     return table
+
+
+def _cells(scores: dict[str, Any], repeats: dict[str, Any]) -> dict[str, str]:
+    """The value of each score and, below it, what is known of it over several trainings."""
+    cells = {score: _short(found["value"]) for score, found in scores.items()}
+    for score, found in repeats.items():
+        cells[score] += f"\n{_short(found['mean'])} ± {found['std']:.2g} ({len(found['values'])})"
+    return cells
 
 
 def score_table(result: dict[str, Any]) -> Table:

@@ -32,6 +32,11 @@ def evaluation(fid: float) -> dict[str, Any]:
     }
 
 
+def training(seen_images: int, fid: float, **test: float) -> dict[str, Any]:
+    chosen = {"seen_images": seen_images, "fid": fid, "kid": 0.1, "least_share": 0.7}
+    return {"select": "fid", "chosen": chosen, "last": chosen, "test": test, "diagnosis": {}}
+
+
 def verdicts() -> dict[str, Any]:
     return {
         "fid": {"a": 4.0, "b": 8.0, "difference": -4.1, "low": -5.2, "high": -3.0, "verdict": "better"},
@@ -92,7 +97,10 @@ def parts() -> Any:
         return {
             "params": {
                 "seed": 7,
-                "models": {"gan": {"width": 32, "spectral_norm": True}, "vae": {"width": 16, "beta": 1.0}},
+                "models": {
+                    "gan": {"width": 32, "spectral_norm": True},
+                    "vae": {"width": 16, "beta": 1.0, "latent_dim": 16},
+                },
                 "sample": {"methods": {"gan": {"prior": {}}, "vae": {"prior": {}}}},
                 "manifold": {"neighbors": 10},
             },
@@ -115,10 +123,19 @@ def parts() -> Any:
             "train": images(60),
             "real": images(40),
             "samples": {source: images(40) for source in sources[1:]},
+            "labels": {source: np.full(40, -1) for source in sources},
             "reconstructions": {"vae": images(32)},
             "curves": {
                 "gan": {"seen_images": np.array([64.0, 128.0]), "discriminator_accuracy": np.array([0.5, 0.75])},
                 "vae": {"seen_images": np.array([64.0, 128.0]), "kl": np.array([3.0, 2.0])},
+            },
+            "training_scores": {
+                "gan": {"seen_images": np.array([64.0, 128.0]), "fid": np.array([5.0, 6.0])},
+                "vae": {"seen_images": np.array([128.0]), "fid": np.array([9.0])},
+            },
+            "trainings": {
+                "gan": training(64, 5.0),
+                "vae": training(128, 9.0, elbo_nats=-18.24, elbo_bits_per_dim=0.411, kl_nats=6.1, active_units=13.5),
             },
             "better": {"fid": "lower", "precision": "higher"},
             "evaluations": {"gan": evaluation(4), "vae": evaluation(8)},

@@ -153,6 +153,7 @@ def test_many_sources(parts):
     whole = parts()
     sources = [f"vae way{i}" for i in range(7)]
     whole["samples"] = dict.fromkeys(sources, whole["real"])
+    whole["labels"] = dict.fromkeys(["real", *sources], whole["labels"]["real"])
     scores = whole["evaluations"]["vae"]["methods"]["prior"]
     shares = {f"way{i}": [0.5, 0.5] for i in range(7)} | {"real": [0.5, 0.5]}
     changes = {"methods": {f"way{i}": scores for i in range(7)}, "class_shares": shares, "findings": {}}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pullback.report import copies, cost, curves, maps, modes, realism, reconstructions, scores, what_ran
+from pullback.report import copies, cost, curves, images, maps, modes, realism, reconstructions, scores, what_ran
 from pullback.report._figures import Figure
 from pullback.report._results import Results
 
@@ -43,8 +43,20 @@ def test_what_ran_tells_the_data_the_code_and_the_parameters(results):
 def test_the_best_model_of_a_metric_is_bold_and_the_floor_never(parts):
     whole = parts()
     whole["evaluations"]["vae"]["methods"]["prior"]["precision"]["value"] = 0.6
+    whole["evaluations"]["gan"]["floor"]["fid"] = dict(whole["evaluations"]["gan"]["methods"]["prior"]["fid"])
     html = scores.section(Results(**whole)).html
     assert re.findall(r'class="best">([^<]+)<', html) == ["4.00", "0.600"]
+
+
+def test_scores_show_mean_and_spread_of_several_trainings(parts):
+    whole = parts()
+    assert "trainings" not in scores.section(Results(**whole)).html
+    repeats = {"prior": {"fid": {"values": [4.0, 5.0, 6.0], "mean": 5.0, "std": 1.0}}}
+    whole["evaluations"]["gan"]["repeats"] = repeats
+    told = text(scores.section(Results(**whole)).html)
+    assert told.count("±") == 1
+    assert "GAN prior 3 trainings 4.00 3.60 to 4.40 5.00 ± 1.00 0.5" in told
+    assert "standard deviation over all its trainings" in told
 
 
 def test_scores_name_n_the_feature_map_the_directions_and_the_meaning(results):
@@ -240,15 +252,97 @@ def test_maps_mark_missed_clusters_and_tell_what_could_not_be_placed(results):
     assert "falls into 2 parts" in told
 
 
+def test_images_without_labels_are_the_first_of_each_source(results):
+    section = images.section(results)
+    assert "rows" not in text(section.html)
+    shown = np.concatenate(rows(section.figures[1], 5))
+    assert (shown == results.samples["gan prior"]).all()
+
+
+def test_images_with_labels_have_a_row_for_each_class(parts):
+    whole = parts()
+    labels = np.repeat([1, 0, 1], [2, 3, 35])
+    whole["labels"]["gan prior"] = labels
+    section = images.section(Results(**whole))
+    assert "the rows are the classes, from the top: cat, <dog>." in text(section.html)
+    cats, dogs = rows(section.figures[1], 2)
+    drawn = whole["samples"]["gan prior"]
+    assert (cats[:3] == drawn[2:5]).all()
+    assert (dogs == drawn[[0, 1, 5, 6, 7, 8, 9, 10]]).all()
+    alpha = np.array(Image.open(io.BytesIO(section.figures[1].png)))[..., 1]
+    assert alpha[0, 0] == 255
+    assert not alpha[0, alpha.shape[1] * 3 // 8 :].any()
+    assert len(rows(section.figures[2], 5)) == 5
+
+
+def test_many_classes_have_their_first_shown(parts):
+    whole = parts()
+    whole["prepared"]["classes"] = [f"class {i}" for i in range(12)]
+    whole["labels"]["real"] = np.arange(40) % 12
+    section = images.section(Results(**whole))
+    assert "the first 10 of 12 classes, from the top: class 0, " in text(section.html)
+    shown = rows(section.figures[0], 10)
+    assert (shown[9][:3] == whole["real"][[9, 21, 33]]).all()
+
+
 def test_reconstructions_come_in_strips_of_pairs(results):
     assert [figure.name for figure in reconstructions.section(results).figures] == [
         f"reconstructions-vae-{i}" for i in range(3)
     ]
 
 
-def test_curves_have_a_chart_per_column(results):
+def test_training_shows_the_curves_and_the_choice_of_the_weights(results):
     names = [figure.name for figure in curves.section(results).figures]
-    assert names == ["curve-gan-discriminator_accuracy", "curve-vae-kl"]
+    assert names == ["curve-gan-discriminator_accuracy", "choice-gan", "curve-vae-terms-of-the-loss", "choice-vae"]
+    told = text(curves.section(results).html)
+    assert "The weights after 64 images were chosen by their FID, the lowest." in told
+    assert "The weights after 128 images were chosen by their FID, the lowest." in told
+
+
+def test_losses_share_a_chart_and_sums_of_the_shown_are_left_out(parts):
+    whole = parts()
+    seen = whole["curves"]["gan"]["seen_images"]
+    logged = ["loss", "reconstruction", "kl", "bits_per_dim", "active_units"]
+    whole["curves"] = {
+        "gan": {"seen_images": seen, "discriminator_loss": seen, "generator_loss": seen, "loss": seen},
+        "vae": {"seen_images": seen} | dict.fromkeys(logged, seen),
+    }
+    names = [figure.name for figure in curves.section(Results(**whole)).figures if figure.name.startswith("curve")]
+    assert names == ["curve-gan-losses", "curve-gan-loss", "curve-vae-terms-of-the-loss", "curve-vae-active_units"]
+
+
+def test_a_curve_with_gaps_is_drawn_through_them(parts):
+    whole = parts()
+    whole["curves"]["gan"] = {"seen_images": np.arange(1.0, 5), "penalty": np.array([1.0, np.nan, 3.0, np.nan])}
+    figure = curves.section(Results(**whole)).figures[0]
+    assert "penalty 3" in figure.html
+    assert "nan" not in figure.html
+    whole["curves"]["gan"] = {"seen_images": np.array([1.0, 3.0, 4.0]), "penalty": np.array([1.0, 3.0, np.nan])}
+    assert curves.section(Results(**whole)).figures[0].png == figure.png
+
+
+def test_training_tells_the_likelihood_of_test_images_where_a_model_knows_it(results):
+    gan, vae = text(curves.section(results).html).split(" VAE ", 1)
+    assert "ELBO \N{MINUS SIGN}18.24 0.411" in vae
+    assert "KL 6.10" in vae
+    assert "13.5 of 16 latent dimensions" in vae
+    assert "ELBO" not in gan
+
+
+def test_training_shows_what_was_wrong_or_that_nothing_was(parts):
+    whole = parts()
+    assert curves.section(Results(**whole)).html.count("No sign of divergence") == 2
+    whole["trainings"]["gan"]["diagnosis"] = {"mode_collapse": "a kind of image is <missing>"}
+    html = curves.section(Results(**whole)).html
+    assert html.count("No sign of divergence") == 1
+    assert '<div class="kind">mode collapse</div><em>a kind of image is &lt;missing&gt;</em>' in html
+
+
+def test_curves_are_said_to_be_of_the_first_training_where_there_are_more(parts):
+    whole = parts()
+    assert "first training" not in curves.section(Results(**whole)).html
+    whole["evaluations"]["gan"]["repeats"] = {"prior": {"fid": {"values": [4.0, 6.0], "mean": 5.0, "std": 1.4}}}
+    assert "first training" in curves.section(Results(**whole)).html
 
 
 def test_cost_adds_up(results):

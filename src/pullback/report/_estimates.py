@@ -1,12 +1,13 @@
 """How do the scores of all sources stand in a table, beside what real images score?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from markupsafe import Markup
 
 from pullback.report._labels import decimals, interval, label, number
 from pullback.report._results import Results
-from pullback.report._section import table
+from pullback.report._section import NOTHING, table
 
 ABSENT = Markup("\N{EN DASH}")
 ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}"}
@@ -15,9 +16,16 @@ ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}"}
 def estimates(results: Results, metrics: Iterable[str]) -> Markup:
     """A row per source, the floor last; a column per metric with values, intervals, and both as marks on a scale."""
     metrics = [*metrics]
-    names = [*map(label, results.scores), "real images (floor)"]
+    names = [*(_name(results, source) for source in results.scores), "real images (floor)"]
     rows = zip(names, *(_column(results, metric) for metric in metrics), strict=True)
     return table(["", *(_head(results, metric) for metric in metrics)], rows, "scores")
+
+
+def _name(results: Results, source: str) -> Markup:
+    """With the number of the model's trainings, where it is more than one."""
+    counts = {len(each["values"]) for each in results.repeats.get(source, {}).values()}
+    trainings = NOTHING.join(Markup("<small>{} trainings</small>").format(count) for count in counts)
+    return Markup("{}{}").format(label(source), trainings)
 
 
 def _head(results: Results, metric: str) -> Markup:
@@ -30,7 +38,9 @@ def _head(results: Results, metric: str) -> Markup:
 
 def _column(results: Results, metric: str) -> list[Markup]:
     models = [scores.get(metric) for scores in results.scores.values()]
-    estimates = [*models, results.floor.get(metric)]
+    floor = results.floor.get(metric)
+    estimates = [*models, floor]
+    over_trainings = [results.repeats.get(source, {}).get(metric) for source in results.scores]
     places = decimals(each["value"] for each in models if each)
     pick = min if results.better[metric] == "lower" else max
     best = pick(each["value"] for each in models if each)
@@ -38,15 +48,24 @@ def _column(results: Results, metric: str) -> list[Markup]:
     least, width = min(ends), max(ends) - min(ends) or 1.0
     return [
         Markup(
-            '<span class="{}">{}</span><small>{}</small>'
+            '<span class="{}">{}</span><small>{}</small>{}'
             '<span class="strip" style="--at:{:.1f}%;--low:{:.1f}%;--high:{:.1f}%"></span>'
         ).format(
-            "best" if each in models and each["value"] == best else "",
+            "best" if each is not floor and each["value"] == best else "",
             number(each["value"], places),
             interval(each["low"], each["high"], places),
+            _over_trainings(repeated, places),
             *(100 * (each[key] - least) / width for key in ("value", "low", "high")),
         )
         if each
         else ABSENT
-        for each in estimates
+        for each, repeated in zip(estimates, [*over_trainings, None], strict=True)
     ]
+
+
+def _over_trainings(repeated: Mapping[str, Any] | None, places: int) -> Markup:
+    """Mean and standard deviation, where the model was trained more than once."""
+    if repeated is None:
+        return NOTHING
+    mean, std = number(repeated["mean"], places), number(repeated["std"], places)
+    return Markup("<small>{} ± {}</small>").format(mean, std)

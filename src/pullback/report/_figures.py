@@ -70,10 +70,18 @@ def columns(size: int) -> int:
     return min(8, max(4, WIDTH // size))
 
 
-def picture(name: str, images: NDArray[np.uint8], alt: str, caption: str = "", rows: int | None = None) -> Figure:
+def picture(
+    name: str,
+    images: NDArray[np.uint8],
+    alt: str,
+    caption: str = "",
+    rows: int | None = None,
+    shown: NDArray[np.bool_] | None = None,
+) -> Figure:
     """Images (n, c, h, w) in rows with transparent gaps, their pixels enlarged to sharp squares.
 
     In `rows` rows; if not given, in as many as rows of `columns` images are needed. Fewer in a row stay as large.
+    Images that are not `shown` (n,) leave their places free.
     """
     from PIL import Image
 
@@ -81,6 +89,8 @@ def picture(name: str, images: NDArray[np.uint8], alt: str, caption: str = "", r
     across = len(images) // rows if rows else min(columns(size), len(images))
     margin = (size // 24, size // 24)  # wider gaps between larger images
     opaque = np.full_like(images[:, :1], 255)
+    if shown is not None:
+        opaque[~shown] = 0
     pixels = np.dstack([grid(np.pad(layer, ((0, 0), (0, 0), margin, margin)), across) for layer in (images, opaque)])
     pixels = enlarged(pixels, WIDTH * across // columns(size))
     buffer = io.BytesIO()

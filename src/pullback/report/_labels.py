@@ -5,11 +5,13 @@ from math import floor, log10
 
 LABELS = {
     "c_t": "C_T",
+    "elbo": "ELBO",
     "ema": "EMA",
     "fid": "FID",
     "gan": "GAN",
     "inception_score": "classifier score",
     "isomap": "Isomap",
+    "iwae": "IWAE",
     "kid": "KID",
     "js_divergence": "JS divergence",
     "kl": "KL",

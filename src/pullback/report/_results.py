@@ -25,10 +25,16 @@ class Results:
     """(n, c, h, w), the test split."""
     samples: dict[str, Images]
     """(n, c, h, w) by source."""
+    labels: dict[str, NDArray[np.int64]]
+    """(n,) by source, "real" among them: the class that an image is of or was asked for; -1 = none."""
     reconstructions: dict[str, Images]
     """(m, c, h, w) by model, of the first m of `real`; only of models that can encode."""
     curves: dict[str, dict[str, NDArray[np.float64]]]
-    """By model, the columns of its training curve, among them `seen_images`."""
+    """By model, the columns of its training curve, among them `seen_images`; NaN where a point lacks a number."""
+    training_scores: dict[str, dict[str, NDArray[np.float64]]]
+    """By model, the columns of the scores of its averaged weights during training, among them `seen_images`."""
+    trainings: dict[str, dict[str, Any]]
+    """metrics/train/MODEL.json by model: which weights were chosen by which score, and what is said of them."""
     better: dict[str, Literal["lower", "higher"]]
     """The metrics in the order of params.yaml, and which direction of each is better; the first one leads."""
     evaluations: dict[str, dict[str, Any]]
@@ -57,6 +63,9 @@ class Results:
         """ "real" first."""
         return ["real", *self.samples]
 
+    def images(self, source: str) -> Images:
+        return self.real if source == "real" else self.samples[source]
+
     @property
     def scores(self) -> dict[str, dict[str, dict[str, float]]]:
         """Source -> metric -> value, low, high, n_real, n_fake."""
@@ -64,6 +73,15 @@ class Results:
             f"{model} {method}": scores
             for model, evaluation in self.evaluations.items()
             for method, scores in evaluation["methods"].items()
+        }
+
+    @property
+    def repeats(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Source -> metric -> values, mean, std over the trainings of a model; of those trained more than once."""
+        return {
+            f"{model} {method}": scores
+            for model, evaluation in self.evaluations.items()
+            for method, scores in evaluation.get("repeats", {}).items()
         }
 
     @property

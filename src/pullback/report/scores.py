@@ -49,6 +49,12 @@ def section(results: Results) -> Section:
         "one half of the test images beside the other. Where the split was stratified by class, its parts are more "
         "alike than chance makes them, even below a distance of 0."
     )
+    if results.repeats:
+        note += paragraph(
+            "All this is of the first training of each model, which is the one delivered. Below the interval, mean and "
+            "standard deviation over all its trainings, each with a seed of its own: another training often moves a "
+            "score by more than the interval, which speaks of the images alone."
+        )
     return Section("Scores", note + _tables(results) + verdicts(results) + _meanings(results) + _classes(results))
 
 
