@@ -21,6 +21,9 @@ SMALL = {
     "max_points: 500": "max_points: 100",
     "clusters: 10 ": "clusters: 4 ",
     "log_every: 50": "log_every: 5",
+    "evaluate_every: 50_000": "evaluate_every: 640",
+    "evaluate_images: 1_000": "evaluate_images: 100",
+    "repeats: 1 ": "repeats: 2 ",
     "name: digits ": "name: folder ",
     "source: null  ": "source: own-images  ",
     "size: null  ": "size: 8  ",
@@ -57,7 +60,7 @@ class Clone:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "OMP_"))}
         env = inherited | {"PATH": path, "PYTHONPATH": str(self.folder / "src")} | environment
-        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=400)
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=550)
 
     def edit(self, pattern: str, replacement: str) -> None:
         params = self.folder / "params.yaml"
@@ -137,6 +140,9 @@ def test_a_training_run_has_curves_sample_grids_a_model_and_a_link_to_its_data(c
     run = clone.client.get_run(run_id)
     curve = clone.client.get_metric_history(run_id, "discriminator_loss")
     assert [point.step for point in curve] == [320, 640, 960, 1280]
+    for key in ("fid", "repeat1.fid"):
+        assert [point.step for point in clone.client.get_metric_history(run_id, key)] == [640, 1280]
+    assert not list((clone.folder / ".checkpoints").iterdir())
     assert run.data.tags["input.prepare"] == clone.json("runs/prepare.json")["run_id"]
     images = clone.client.list_artifacts(run_id, "images")
     assert any(image.path.endswith(".png") for image in images)
@@ -202,7 +208,8 @@ def test_a_diverging_training_keeps_its_last_good_weights_and_says_what_to_try(c
     assert re.search(
         r"train@gan: models\.gan: \w+ is (nan|-?inf) by step \d+ .*learning rate.*last good weights", result.stderr
     )
-    assert (clone.folder / ".checkpoints/train-gan/generator.safetensors").is_file()
+    (kept,) = (clone.folder / ".checkpoints").glob("train-gan-*")
+    assert (kept / "diverged/generator.safetensors").is_file()
     assert not (clone.folder / "models/gan").exists()
     assert clone.run("dvc", "checkout").returncode == 0
     (failed,) = clone.runs("attributes.status = 'FAILED' and tags.stage = 'train@gan'")
