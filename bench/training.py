@@ -6,7 +6,8 @@ takes these two measurements, and keeps the others of the file if they are of th
 
 Every FID is that of as many generated images as the test split has against that split, in the space of the project's
 classifier; the floor has training images in their place. Clocks count training alone: scores, also those by which ours
-selects its weights, stand still. The programs beside are written anew from their published architecture and settings:
+selects its weights, stand still, and so does the training of 10 s in which ours measures its pace. The programs beside
+are written anew from their published architecture and settings:
 
 - dcgan.py of eriklindernoren/PyTorch-GAN (Radford et al. 2016), as it runs without arguments, less its pictures;
 - the VAE of pytorch/examples (Kingma and Welling 2014), likewise;
@@ -53,7 +54,7 @@ from pullback.features._map import FeatureMap
 from pullback.generation import batches
 from pullback.models._model import Batch, Model, ModelParams, count_classes, labels_like, to_pixels
 from pullback.selection import Judge
-from pullback.training.device import fabric
+from pullback.training.device import fabric, has_bfloat16
 from pullback.training.loop import Listener, Stopped, train
 
 OUT, DATA = Path("metrics/bench/training.json"), Path("data/bench")
@@ -174,7 +175,7 @@ def untrained(name: str, params: ModelParams, images: NDArray[np.uint8], labels:
 
 def precision(settings: Config) -> str:
     """That of `settings`, or float32 on a processor that would only emulate it."""
-    return settings.train.precision if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
+    return settings.train.precision if has_bfloat16("cpu") else "32-true"
 
 
 def trained_for(seconds: float, name: str, real: Space, settings: Config) -> tuple[Model, Found]:
@@ -188,7 +189,7 @@ def trained_for(seconds: float, name: str, real: Space, settings: Config) -> tup
 
     def score(seen_images: int, averaged: Model) -> dict[str, float]:
         with clock.paused():
-            scores = judge(seen_images, averaged)
+            scores = judge(averaged)
             if not best or scores[judge.select] < best["score"]:
                 best.update(score=scores[judge.select], model=copy.deepcopy(averaged), at=seen_images)
             best["seen"] = seen_images
@@ -248,7 +249,7 @@ def digits(scale: float) -> Found:
     trained = train(
         untrained("gan", params, real.train, real.labels), params, real.train, real.labels, fabric=on,
         seed=SEED, log_every=chosen.log_every, evaluate_every=chosen.evaluate_every, select=judge.select,
-        listener=Listener(score=judge),
+        listener=Listener(score=lambda seen_images, model: judge(model)),
     )  # fmt: skip
     found = {"seconds": round(time.perf_counter() - start, 1), "best_at_images": trained.seen_images}
     return found | real.score(drawn(trained.model, real, "prior", None))
@@ -452,10 +453,7 @@ def weights_of(model: Model, parts: Sequence[str]) -> list[nn.Parameter]:
 
 
 def memory(scale: float) -> Found:
-    """MiB at the peak of 200 steps on random 32x32x3 images, beyond what the process held with its networks built.
-
-    What a batch touches of the file counts too, in pages of up to a megabyte that the kernel may take back.
-    """
+    """MiB at the peak of 200 steps on random 32x32x3 images, beyond what the process held with its networks built."""
     found = {}
     for n in (20_000, 200_000):
         with tempfile.TemporaryDirectory() as name:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pullback.errors import about
 from pullback.fitting import Fitting
-from pullback.pipeline import STOPPED, kept, rank, stage
+from pullback.pipeline import STOPPED, kept, rank, stage, trainings
 from pullback.training.loop import Stopped
 from pullback.training.requests import stop_requests
 
@@ -21,13 +21,15 @@ def main(name: str) -> None:
         "train.strategy", "train.precision", "train.compile", "train.log_every", "train.grid_every",
         "train.evaluate_every", "train.evaluate_images",
     ]  # fmt: skip
-    with stage(f"train@{name}", keys=keys, reads=["prepare", "extractor"], writes=[out]) as run:
+    with (
+        stage(f"train@{name}", keys=keys, reads=["prepare", "extractor"], writes=[out]) as run,
+        stop_requests() as stop,
+    ):
         fitting = Fitting(run, name)
-        alone = kept(run.name, fitting.depends, fitting.fabric.broadcast)
-        with about(f"models.{name}"), alone as folder, stop_requests() as stop:
+        with kept(run.name, fitting.depends, fitting.fabric.broadcast) as folder, about(f"models.{name}"):
             try:
-                for repeat in range(run.params.train.repeats):
-                    fitting.save(repeat, fitting.train(repeat, folder, stop), out)
+                for repeat, training in enumerate(trainings(run.params.train.repeats)):
+                    fitting.save(repeat, fitting.train(repeat, folder, stop), out / training)
             except Stopped as stopped:
                 if rank() > 0:
                     sys.exit()

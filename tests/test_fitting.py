@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from pullback import config, files
 from pullback.errors import UserError
 from pullback.fitting import Fitting
-from pullback.pipeline import STOPPED, kept
+from pullback.pipeline import STOPPED, kept, rank
 from pullback.tracking import Silent
 from pullback.training import checkpoint
 
@@ -266,3 +266,36 @@ def test_checkpoints_are_those_of_the_same_weights(place, monkeypatch):
     files.write_json(place.folder / "metrics/prepare.json", {"digest": "4567"})
     place.set()
     assert fitting(place, monkeypatch).depends != before
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, 0),
+        ({"LOCAL_RANK": "1"}, 1),
+        ({"RANK": "5", "LOCAL_RANK": "1"}, 5),  # torchrun
+        ({"SLURM_PROCID": "3"}, 3),
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, 1),  # started by one process of a job
+    ],
+)
+def test_each_process_knows_its_rank_before_it_meets_the_others(monkeypatch, environment, expected):
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert rank() == expected
+
+
+def test_two_processes_are_one_run_and_stop_as_one(place):
+    place.set(devices=2, repeats=1)
+    process = place.start_until_checkpoint()
+    process.send_signal(signal.SIGTERM)
+    code, lines = ended(process)
+    assert code == STOPPED
+    assert len([line for line in lines if line.startswith("train@gan: stopped after ")]) == 1
+    assert place.last_run().info.status == "KILLED"
+    code, lines = place.run()
+    assert code == 0, lines
+    runs = place.client.search_runs(["1"], "tags.stage = 'train@gan'")
+    assert sorted(run.info.status for run in runs) == ["FINISHED", "KILLED"]
+    assert place.left() == []

@@ -38,7 +38,7 @@ LAYERS = {
     "data": ["config", "download", "files", "neighbors", "_torchvision"],
     "models": ["config", "neighbors"],
     "features": ["config", "download", "files", "neighbors", "_torchvision"],
-    "sampling": ["config", "neighbors", "models/_model"],
+    "sampling": ["config", "neighbors", "threads", "models/_model"],
     "report": ["config", "neighbors", "pictures"],
     "training": ["files", "plugins", "models/_model"],
     "pipeline": ["config", "files", "tracking"],

@@ -74,7 +74,7 @@ def judge(cpu: Fabric, name: str = "logits", images: int = 400, seed: int = 0) -
 @pytest.mark.parametrize("name", MAPS)
 def test_a_model_that_draws_the_training_images_is_better_than_one_that_draws_a_class(cpu, name):
     judged = judge(cpu, name)
-    good, poor = judged(0, GOOD), judged(0, ONE_CLASS)
+    good, poor = judged(GOOD), judged(ONE_CLASS)
     assert good["fid"] < 0.02 * poor["fid"]
     assert good["kid"] < 0.02 * poor["kid"]
     assert good["least_share"] > 0.6
@@ -82,27 +82,27 @@ def test_a_model_that_draws_the_training_images_is_better_than_one_that_draws_a_
 
 
 def test_labels_come_in_the_shares_of_the_training_set(cpu):
-    assert judge(cpu)(0, Copies(IMAGES, CLASSES))["least_share"] == 1
+    assert judge(cpu)(Copies(IMAGES, CLASSES))["least_share"] == 1
 
 
 def test_a_model_that_draws_one_image_is_scored_without_a_warning(cpu):
-    scores = judge(cpu)(0, Copies(IMAGES[:1]))
+    scores = judge(cpu)(Copies(IMAGES[:1]))
     assert scores["fid"] > 0
     assert scores["least_share"] == 0
 
 
 def test_scores_repeat_and_depend_on_the_seed(cpu):
     judged = judge(cpu, images=100)
-    first = judged(0, GOOD)
-    assert judged(1, GOOD) == first
-    assert judge(cpu, images=100)(0, GOOD) == first
-    assert judge(cpu, images=100, seed=1)(0, GOOD) != first
+    first = judged(GOOD)
+    assert judged(GOOD) == first
+    assert judge(cpu, images=100)(GOOD) == first
+    assert judge(cpu, images=100, seed=1)(GOOD) != first
 
 
 @pytest.mark.parametrize("name", MAPS)
 def test_random_numbers_of_others_are_left_as_they_are(cpu, name):
     before, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()
-    judge(cpu, name, 100)(0, GOOD)
+    judge(cpu, name, 100)(GOOD)
     assert torch.equal(torch.get_rng_state(), before)
     assert np.array_equal(np.random.get_state()[1], numpys)
 
@@ -116,8 +116,8 @@ def test_the_training_images_are_embedded_once(cpu):
 
     judged = Judge(FeatureMap("", "", "none", None, embed), IMAGES, LABELS, images=300, seed=0, fabric=cpu)
     assert sum(seen) == 300
-    judged(0, GOOD)
-    judged(0, GOOD)
+    judged(GOOD)
+    judged(GOOD)
     assert sum(seen) == 900
 
 
@@ -129,7 +129,7 @@ def test_the_fid_selects_from_twice_as_many_images_as_features_on(cpu):
 def test_a_sample_is_no_larger_than_the_training_set(cpu):
     small = Judge(MAPS["no logits"], IMAGES[:31], LABELS[:31], images=100, seed=0, fabric=cpu)
     assert small.select == "kid"
-    assert small(0, GOOD)["kid"] < 0.1
+    assert small(GOOD)["kid"] < 0.1
 
 
 def test_fewer_images_than_processes_are_refused():
@@ -139,7 +139,7 @@ def test_fewer_images_than_processes_are_refused():
 
 def write_scores(cpu: Fabric, folder: Path) -> None:
     """The scores of one process, of numbers of images that two cannot share equally."""
-    found = [judge(cpu, name, images)(0, GOOD) for name in MAPS for images in (301, 399)]
+    found = [judge(cpu, name, images)(GOOD) for name in MAPS for images in (301, 399)]
     (folder / f"{cpu.world_size}-{cpu.global_rank}.json").write_text(json.dumps(found))
 
 

@@ -1,8 +1,8 @@
 """How do results reach the disk? Whole, or not at all.
 
 Every file is written under a temporary name in its own folder, flushed to the disk and renamed, so that a reader never
-sees half of one and a killed stage leaves the old file or none. The bytes depend on the content alone: sorted keys, no
-time stamps, no pickle.
+sees half of one and a killed stage leaves the old file or none. The bytes depend on the content alone: no time stamps,
+no pickle.
 """
 
 import csv
@@ -80,12 +80,14 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows of equal keys as CSV, floats with nine significant digits (enough for float32)."""
+    """Rows as CSV, floats with nine significant digits (enough for float32); what a row lacks stays empty."""
     lines = [
         {key: format(value, ".9g") if isinstance(value, float) else value for key, value in row.items()} for row in rows
     ]
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(lines[0]) if lines else [], lineterminator="\n")
+    writer = csv.DictWriter(
+        text, fieldnames=list(dict.fromkeys(key for line in lines for key in line)), lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(lines)
     write_text(path, text.getvalue())
@@ -120,7 +122,7 @@ def write_tensors(path: Path, tensors: Mapping[str, "Tensor"], header: Any) -> N
     from safetensors.torch import save
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(contiguous, {"header": json.dumps(header)}))  # more keys come at random
+    write_bytes(path, save(contiguous, {"header": json.dumps(header)}))  # one key: safetensors orders several at random
 
 
 def read_tensors(path: Path) -> dict[str, "Tensor"]:

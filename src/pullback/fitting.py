@@ -26,6 +26,7 @@ from pullback.training.device import fabric
 from pullback.training.loop import DivergedError, Listener, Trained, train
 
 IMAGES, EXTRACTOR = Path("data/images"), Path("models/extractor")
+NO_MATTER = {"models", "repeats", "grid_every", "data_on_device", "checkpoint_seconds"}  # to one training's results
 RECENT = 100  # points of a curve in which illnesses are looked for
 
 
@@ -43,18 +44,20 @@ class Fitting:
         self.images, self.labels = _read("train")
         with about(f"models.{name}"):
             classes = count_classes(self.params.conditional, self.labels)
-        on = self.settings
-        self.fabric = fabric(on.accelerator, on.precision, on.devices, on.nodes, on.strategy)
+        settings = self.settings
+        self.fabric = fabric(
+            settings.accelerator, settings.precision, settings.devices, settings.nodes, settings.strategy
+        )
         feature_map = plugins.load("features", run.params.features.name).load(EXTRACTOR, self.fabric.device)
         self.judge = Judge(
-            feature_map, self.images, self.labels, images=on.evaluate_images, seed=run.seed, fabric=self.fabric
+            feature_map, self.images, self.labels, images=settings.evaluate_images, seed=run.seed, fabric=self.fabric
         )
         self.description = {
             "name": name, "params": self.params.model_dump(), "shape": list(self.images.shape[1:]), "classes": classes,
         }  # fmt: skip
         self.depends = self.description | {
             "seed": run.seed,  # by which the weights of every repeat are judged, too
-            "train": on.model_dump(exclude={"models", "repeats", "data_on_device", "checkpoint_seconds"}),
+            "train": settings.model_dump(exclude=NO_MATTER),
             "data": files.read_json(Path("metrics/prepare.json"))["digest"],
             "features": feature_map.identity,
             "code": _code(),
@@ -96,6 +99,7 @@ class Fitting:
                     description=self.depends | {"repeat": repeat},
                 )
             except DivergedError as error:
+                watch.warn(error.seen_images, {"divergence": str(error)})
                 if rank() == 0:
                     checkpoint.save(kept / "diverged", error.model, self.description)
                 raise UserError(f"{error}; the last good weights are in {kept / 'diverged'}") from error
@@ -106,16 +110,14 @@ class Fitting:
         """Writes the weights; of the first training also its curves, its scores, and the model in MLflow."""
         if rank() > 0:
             return
-        folder = out / f"repeats/{repeat}" if repeat else out
-        checkpoint.save(folder, trained.model, self.description)
-        checkpoint.save(folder / "last", trained.last, self.description)
+        checkpoint.save(out, trained.model, self.description)
+        checkpoint.save(out / "last", trained.last, self.description)
         if repeat:
             return
         files.write_table(path("metrics", self.run.name, ".csv"), trained.curve)
         files.write_table(path("metrics", self.run.name, "-scores.csv"), trained.scores)
         chosen = next(point for point in trained.scores if point["seen_images"] == trained.seen_images)
         test_images, test_labels = _read("test")
-        trained.model.parts = {name: part.to(self.fabric.device) for name, part in trained.model.parts.items()}
         test = judged(trained.model, test_images, test_labels, self.run.seed)
         result = {"select": self.judge.select, "chosen": chosen, "last": trained.scores[-1], "test": test}
         found = trained.model.diagnose(trained.curve[-RECENT:]) | _collapse(trained.scores)
@@ -156,11 +158,12 @@ class _Watch:
     def log(self, seen_images: int, scalars: dict[str, float]) -> None:
         self.curve.append({"seen_images": seen_images, **scalars})
         self._track(seen_images, scalars)
-        self._warn(seen_images, self.diagnose(self.curve[-RECENT:]))
-        self.progress(seen_images, next(f"{key} {value:.3g}" for key, value in scalars.items()))
+        self.warn(seen_images, self.diagnose(self.curve[-RECENT:]))
+        key, value = next(iter(scalars.items()))
+        self.progress(seen_images, f"{key} {value:.3g}")
 
     def score(self, seen_images: int, model: Any) -> dict[str, float]:
-        scores = self.judge(seen_images, model)
+        scores = self.judge(model)
         self._scored({"seen_images": seen_images, **scores})
         return scores
 
@@ -168,7 +171,7 @@ class _Watch:
         self.scores.append(point)
         seen_images = int(point["seen_images"])
         self._track(seen_images, {key: point[key] for key in point if key != "seen_images"})
-        self._warn(seen_images, _collapse(self.scores))
+        self.warn(seen_images, _collapse(self.scores))
 
     def show(self, seen_images: int, samples: NDArray[np.uint8]) -> None:
         self.tracked.image(f"{self.prefix}samples", enlarged(grid(samples), 256), step=seen_images)
@@ -176,7 +179,7 @@ class _Watch:
     def _track(self, seen_images: int, values: Mapping[str, float]) -> None:
         self.tracked.metrics({self.prefix + key: value for key, value in values.items()}, step=seen_images)
 
-    def _warn(self, seen_images: int, found: Mapping[str, str]) -> None:
+    def warn(self, seen_images: int, found: Mapping[str, str]) -> None:
         for illness, sentence in found.items():
             self._track(seen_images, {f"diagnosis.{illness}": 1.0})
             if illness not in self.told and rank() == 0:
@@ -198,5 +201,6 @@ def _code() -> str:
     """A digest of the code that trains and chooses: after a change of it no checkpoint is gone on from."""
     folder = Path(__file__).parent
     folders = ("models", "training", "features", "evaluation")
-    paths = [*sorted(path for each in folders for path in (folder / each).glob("*.py")), folder / "selection.py"]
+    paths = sorted(path for each in folders for path in (folder / each).glob("*.py"))
+    paths += [folder / "selection.py", folder / "neighbors.py"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]

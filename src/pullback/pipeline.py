@@ -49,17 +49,17 @@ def rank() -> int:
     Process 0 alone tracks, writes and speaks. The others end with code 0 where they fail or stop together: of any other
     code Lightning Fabric makes a SIGKILL for process 0, which may be telling what happened just then.
     """
-    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    names = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # SLURM's is inherited by what one process starts
     return next((int(os.environ[name]) for name in names if name in os.environ), 0)
 
 
 @contextmanager
-def kept(stage: str, description: Any, told: Callable[[bool], bool] = lambda free: free) -> Iterator[Path]:
+def kept(stage: str, description: Any, from_first: Callable[[bool], bool] = lambda free: free) -> Iterator[Path]:
     """A folder that outlives a killed stage, whose outputs DVC deletes, and vanishes when the block ends well.
 
     It lies in the repository, not in a throw-away copy, and is named by the stage and `description` (JSON), what the
-    stage's work depends on: with other parameters, data or code the stage starts anew. `told` gives every process what
-    process 0 puts in.
+    stage's work depends on: with other parameters, data or code the stage starts anew. `from_first(x)` is process 0's
+    x in every process.
 
     Raises:
         UserError: another process works in it.
@@ -71,14 +71,14 @@ def kept(stage: str, description: Any, told: Callable[[bool], bool] = lambda fre
     if rank() == 0:
         with suppress(Timeout):
             lock.acquire(timeout=0)
-    if not told(lock.is_locked):
+    if not from_first(lock.is_locked):
         raise UserError(f"another process works on {stage} in {folder}; wait for it, or end it")
     try:
         yield folder
+        if rank() == 0:
+            shutil.rmtree(folder)  # under the lock, or another process could begin in it
     finally:
         lock.release()
-    if rank() == 0:
-        shutil.rmtree(folder)
 
 
 def trainings(repeats: int) -> list[str]:

@@ -74,7 +74,7 @@ class Judge:
         self._centres = None if logits is not None else self._clusters()
         self._real_kinds = self._kinds(self._real, logits)
 
-    def __call__(self, seen_images: int, model: Model) -> dict[str, float]:
+    def __call__(self, model: Model) -> dict[str, float]:
         """`fid`, `kid` and `least_share` of a model on the device of the Fabric.
 
         Labels come in the shares of the training set. `least_share` tells how well the worst-covered kind of image is

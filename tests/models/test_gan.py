@@ -192,7 +192,7 @@ def test_the_discriminator_is_updated_several_times_before_the_generator(steps):
 def test_what_adam_is_told():
     weights = list(build().parts["generator"].parameters())
     (group,) = build(learning_rate=0.25).optimizer(weights).param_groups
-    assert (group["lr"], group["betas"]) == (0.25, (0.0, 0.9))
+    assert (group["lr"], group["betas"], group["fused"]) == (0.25, (0.0, 0.9), True)
 
 
 @pytest.mark.parametrize(("real", "fake", "accuracy"), [(0.9, 0.2, 1.0), (-0.2, -0.9, 1.0), (0.2, 0.9, 0.0)])

@@ -3,9 +3,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pullback.errors import UserError
 from pullback.models import gan, vae
 from pullback.models._layers import BatchNorm
-from pullback.models._model import Batch, ImagesFromLatents, Model, draw, labels_like, to_model_range, to_pixels
+from pullback.models._model import (
+    Batch,
+    ImagesFromLatents,
+    Model,
+    count_classes,
+    draw,
+    labels_like,
+    to_model_range,
+    to_pixels,
+)
 
 
 def trained(module, classes: int, architecture: str = "mlp") -> Model:
@@ -106,3 +116,17 @@ def test_labels_have_the_shares_of_the_training_set_in_a_random_order():
 
 def test_a_model_without_classes_is_given_none():
     assert (labels_like(np.array([0, 1]), 3, 0, classes=0) == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("conditional", "labels", "classes"),
+    [(None, [0, 2, 1], 3), (True, [0, 2], 3), (False, [0, 2], 0), (None, [-1, -1], 0), (None, [0, -1], 0)],
+)
+def test_a_model_learns_labels_where_all_images_have_one(conditional, labels, classes):
+    assert count_classes(conditional, np.array(labels)) == classes
+
+
+@pytest.mark.parametrize(("labels", "missing"), [([-1, -1], "2 of 2"), ([0, -1, 1], "1 of 3")])
+def test_labels_that_are_not_there_are_told(labels, missing):
+    with pytest.raises(UserError, match=f"^conditional is true, but {missing} images have no label; set it to null"):
+        count_classes(True, np.array(labels))

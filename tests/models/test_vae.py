@@ -20,7 +20,9 @@ def batch(progress: float = 1.0, classes: int = 0) -> Batch:
 
 def build(classes: int = 0, **params: object) -> vae.Vae:
     torch.manual_seed(0)
-    return vae.build(vae.Params(**{"width": 4, "latent_dim": 3, **params}), (1, 8, 8), classes)
+    return vae.build(
+        vae.Params(**{"architecture": "conv", "width": 4, "latent_dim": 3, "beta": 1.0, **params}), (1, 8, 8), classes
+    )
 
 
 def evaluated(model: vae.Vae) -> vae.Vae:

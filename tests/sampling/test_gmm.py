@@ -81,10 +81,10 @@ def test_each_class_has_a_mixture_of_its_own(numbered):
     np.testing.assert_allclose(drawn.reshape(50, 4, 2).mean((0, 2)), [10, 0, 5, 10], atol=0.1)
 
 
-@pytest.mark.parametrize(("n", "components"), [(2, None), (4, 5)])
-def test_too_few_images_are_told(numbered, n, components):
+@pytest.mark.parametrize(("n", "components", "least"), [(2, None, 3), (4, 5, 5)])
+def test_too_few_images_are_told(numbered, n, components, least):
     codes = np.random.default_rng(0).normal(size=(600, 2))
-    with pytest.raises(UserError, match=f"components: a mixture is fitted to {n} images of a class, fewer than"):
+    with pytest.raises(UserError, match=f"components: a mixture needs {least} images, but is fitted to {n}; choose"):
         gmm.sampler(Coder(codes), numbered[:n], np.full(n, -1), gmm.Params(components=components), 0)
 
 

@@ -1,9 +1,11 @@
+import os
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 
+from pullback.errors import UserError
 from pullback.training import batches as module
 from pullback.training.batches import batches, order
 
@@ -60,6 +62,18 @@ def test_a_set_stays_on_the_device_if_it_takes_a_quarter_of_what_is_free(mapped,
     monkeypatch.setattr(module, "_prefetched", lambda *args, **kwargs: prefetched.append(1) or iter([]))
     list(batches(mapped, np.arange(14), iter([np.arange(4)]), CPU))
     assert (not prefetched) == kept
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_slice_of_a_mapped_file_is_that_slice(mapped, keep):
+    pixels, _ = next(batches(mapped[3:], np.arange(11), iter([np.array([0, 5])]), CPU, keep))
+    np.testing.assert_array_equal(pixels.numpy(), mapped[[3, 8]])
+
+
+def test_a_file_that_is_too_short_is_told(mapped):
+    os.truncate(mapped.filename, mapped.offset + 40)
+    with pytest.raises(UserError, match="ends before its image 9"):
+        list(batches(mapped, np.arange(14), iter([np.array([0, 9])]), CPU, keep=False))
 
 
 def test_a_reader_that_fails_is_heard():

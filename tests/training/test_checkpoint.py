@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from pullback import files, plugins
 from pullback.errors import UserError
+from pullback.models._layers import BatchNorm
 from pullback.models._model import Model, draw
 from pullback.training import checkpoint
 
@@ -21,8 +21,9 @@ def saved(folder: Path, name: str, **settings: Any) -> tuple[Model, dict[str, An
     model = module.build(params, (1, 8, 8))
     for part in model.parts.values():
         for layer in part.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                nn.init.uniform_(layer.running_mean)
+            if isinstance(layer, BatchNorm):
+                layer.running_mean.uniform_()
+                layer.running_var.uniform_(0.5, 2)
         part.eval()
     description = {"name": name, "params": params.model_dump(), "shape": [1, 8, 8], "classes": 0}
     checkpoint.save(folder, model, description)
@@ -89,4 +90,16 @@ def test_a_model_that_no_longer_exists_is_told(tmp_path):
         tmp_path / "flow.safetensors", {}, {"name": "flow", "params": {}, "shape": [1, 8, 8], "classes": 0}
     )
     with pytest.raises(UserError, match="'flow' is not one of gan, vae"):
+        checkpoint.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"), [({"params": {"widht": 4}}, "widht"), ({"classes": None}, "classes")], ids=["params", "header"]
+)
+def test_a_model_of_another_version_is_told(tmp_path, change, key):
+    _, description = saved(tmp_path, "gan")
+    other = {name: value for name, value in (description | change).items() if value is not None}
+    files.write_tensors(tmp_path / "discriminator.safetensors", {}, other)
+    message = rf"discriminator\.safetensors was made by another version, which differs in {key}; train the model again"
+    with pytest.raises(UserError, match=message):
         checkpoint.load(tmp_path)

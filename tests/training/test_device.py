@@ -8,7 +8,7 @@ from pullback.training.device import count, fabric
 
 @pytest.mark.parametrize(("precision", "answer"), [("auto", 1 + 2**-10), ("32-true", 1 + 2**-10), ("bf16-mixed", 1)])
 def test_a_processor_rounds_to_bfloat16_only_when_told_to(monkeypatch, precision, answer):
-    monkeypatch.setattr(module, "_has_bfloat16", lambda kind: True)
+    monkeypatch.setattr(module, "has_bfloat16", lambda kind: True)
     cpu = fabric("cpu", precision)
     assert cpu.device == torch.device("cpu")
     layer = torch.nn.Linear(1, 1, bias=False)
@@ -43,3 +43,23 @@ def test_an_accelerator_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="the accelerator 'cuda' is not on this machine; choose auto or cpu"):
         fabric("cuda", "auto")
+
+
+@pytest.mark.parametrize(
+    ("environment", "devices", "nodes", "message"),
+    [
+        (
+            {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8"},
+            1,
+            1,
+            "8 processes were started, but .* is 1; make",
+        ),
+        ({"SLURM_STEP_NUM_TASKS": "4"}, 2, 1, "4 processes were started, but train.devices x nodes is 2"),
+        ({}, 2, 2, "train.nodes is 2: start the training on all of them by torchrun or srun"),
+    ],
+)
+def test_another_number_of_processes_than_asked_for_is_refused(monkeypatch, environment, devices, nodes, message):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=message):
+        fabric("cpu", "auto", devices, nodes)

@@ -82,7 +82,7 @@ def run(cpu, model, params, images, labels=None, seed=0, log_every=1, **others) 
 
 
 def params(steps: int, batch_size: int = 2, **others: object) -> ModelParams:
-    return ModelParams(budget_images=steps * batch_size, batch_size=batch_size, **others)
+    return ModelParams(**{"budget_images": steps * batch_size, "batch_size": batch_size, "decay": 0.0} | others)
 
 
 def grey(n: int, level: int = 180) -> np.ndarray:
@@ -258,3 +258,41 @@ def test_a_gan_learns_the_one_grey_of_its_images(cpu, loss):
     drawn = draw(trained.model, torch.randn(64, 2, generator=torch.Generator().manual_seed(1)))
     assert abs(drawn.mean() - 180) < 4
     assert drawn.std() < 12
+
+
+def test_images_and_weights_lie_in_memory_as_convolutions_want_them(cpu, monkeypatch):
+    seen = []
+    loss = gan.Gan.loss
+
+    def watched(self: gan.Gan, update: str, batch: Batch):
+        weight = next(w for w in self.parts["discriminator"].state_dict().values() if w.shape[1:] == (4, 4, 4))
+        seen.append((batch.images.stride(), weight.stride()))
+        return loss(self, update, batch)
+
+    monkeypatch.setattr(gan.Gan, "loss", watched)
+    settings = gan.Params(width=4, latent_dim=3, budget_images=8, batch_size=8, spectral_norm=False)
+    images = np.zeros((8, 3, 8, 8), np.uint8)
+    run(cpu, gan.build(settings, (3, 8, 8)), settings, images)
+    assert set(seen) == {((192, 1, 24, 3), (64, 1, 16, 4))}  # channels_last
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch looks at it while it traces
+@pytest.mark.parametrize("module", [gan, vae])
+def test_compiled_parts_learn_the_same(cpu, monkeypatch, module):
+    """Traced, and run without a compiler; with penalties, whose second derivatives no compiled code has."""
+    plain = nn.Module.compile
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: (compiled.append(self), plain(self, backend="eager")))
+    settings = module.Params(
+        width=4, latent_dim=3, budget_images=24, batch_size=8,
+        **({"r1": True, "penalty_every": 1} if module is gan else {}),
+    )  # fmt: skip
+    images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), dtype=np.uint8)
+    curves = []
+    for wanted in (False, True):
+        torch.manual_seed(0)
+        model = module.build(settings, (1, 8, 8))
+        curves.append(run(cpu, model, settings, images, compiled=wanted)[0].curve)
+    assert len(compiled) == 2
+    for one, other in zip(*curves, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)

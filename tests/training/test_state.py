@@ -22,7 +22,7 @@ LABELS = np.arange(40) % 4
 
 
 def go(cpu, module, path: Path | None, stop_at: int | None = None, description: object = None, **changes) -> Trained:
-    """32 steps, or up to `stop_at` images; half of them from a checkpoint where there is one."""
+    """32 steps, or up to `stop_at` images; from the checkpoint on, where there is one."""
     settings = module.Params(
         **{"width": 4, "latent_dim": 3, "budget_images": 256, "batch_size": 8, "decay": 0.5} | changes
     )
@@ -69,16 +69,24 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(cpu, tmp_path, module, cha
     assert content(go(cpu, module, path, **changes)) == content(whole)  # nothing more to do
 
 
-def test_torchs_own_generator_goes_on_too(cpu, tmp_path, monkeypatch):
+def test_the_global_generators_go_on_too(cpu, tmp_path, monkeypatch):
     def noisy(self: gan.Gan, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        return torch.tanh(self.parts["generator"](latents, labels) + torch.rand(()))
+        noise = torch.rand(()) + random.random() + np.random.rand()
+        return torch.tanh(self.parts["generator"](latents, labels) + noise)
+
+    def seed_all(seed: int) -> None:
+        random.seed(seed)
+        np.random.seed(seed)
 
     monkeypatch.setattr(gan.Gan, "generate", noisy)
     path = tmp_path / "checkpoint.safetensors"
+    seed_all(1)
     whole = go(cpu, gan, None)
+    seed_all(1)
     with pytest.raises(Stopped):
         go(cpu, gan, path, 120)
     torch.manual_seed(99)
+    seed_all(99)
     assert content(go(cpu, gan, path)) == content(whole)
 
 
@@ -144,7 +152,7 @@ def test_a_training_killed_at_ten_random_moments_ends_with_the_same_bytes(tmp_pa
     begin = time.monotonic()
     assert start(tmp_path / "whole").wait() == 0
     seconds = time.monotonic() - begin
-    moments, killed = random.Random(0), 0
+    moments, killed, resumable = random.Random(0), 0, 0
     while killed < 10:
         process = start(tmp_path / "killed")
         time.sleep(moments.random() * seconds / 6)
@@ -152,8 +160,10 @@ def test_a_training_killed_at_ten_random_moments_ends_with_the_same_bytes(tmp_pa
         killed += process.wait() == -signal.SIGKILL
         left = [path.name for path in (tmp_path / "killed").glob("*") if not path.name.startswith(".")]
         assert left in ([], ["checkpoint.safetensors"]) or process.returncode == 0
+        resumable += left == ["checkpoint.safetensors"]
         if process.returncode == 0:  # it was faster than its death: from the start again
             shutil.rmtree(tmp_path / "killed")
+    assert resumable >= 3
     assert start(tmp_path / "killed").wait() == 0
     assert saved(tmp_path / "killed") == saved(tmp_path / "whole")
     assert len(saved(tmp_path / "whole")) == 4

@@ -24,7 +24,10 @@ def color(x: Tensor, random: Uniform) -> Tensor:
 
 
 def translation(x: Tensor, random: Uniform) -> Tensor:
-    """Moved by up to an eighth of the size either way, in whole pixels; black (-1) comes in at the border."""
+    """Moved by up to an eighth of the size either way, in whole pixels; black (-1) comes in at the border.
+
+    Theirs is grey (0), which would draw a frame on black images.
+    """
     size = x.shape[-1]
     most = int(size / 8 + 0.5)
     places = torch.arange(size, device=x.device)

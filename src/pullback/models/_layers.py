@@ -69,7 +69,7 @@ def _spread(values: Tensor, x: Tensor) -> Tensor:
 
 def processes() -> int:
     """How many processes share each batch."""
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+    return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def across(x: Tensor) -> Tensor:

@@ -42,8 +42,8 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
-def hinge_generator(fake: Tensor) -> Tensor:
-    """-E[D(G(z))]: Miyato et al. 2018, equation 17."""
+def critic_generator(fake: Tensor) -> Tensor:
+    """-E[D(G(z))]: Miyato et al. 2018, equation 17; Arjovsky et al. 2017, algorithm 1."""
     return -fake.mean()
 
 
@@ -75,9 +75,9 @@ def relativistic_generator(margin: Tensor) -> Tensor:
 LOSSES = {
     "minimax": AdversarialLoss(minimax_discriminator, minimax_generator),
     "non_saturating": AdversarialLoss(minimax_discriminator, non_saturating_generator),
-    "hinge": AdversarialLoss(hinge_discriminator, hinge_generator),
+    "hinge": AdversarialLoss(hinge_discriminator, critic_generator),
     "least_squares": AdversarialLoss(least_squares_discriminator, least_squares_generator),
-    "wgan_gp": AdversarialLoss(wasserstein_discriminator, hinge_generator),
+    "wgan_gp": AdversarialLoss(wasserstein_discriminator, critic_generator),
     "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator, relativistic=True),
 }
 

@@ -29,10 +29,10 @@ class ModelParams(Params):
     width: Annotated[int, Field(ge=4, le=512)] = 32
     latent_dim: Annotated[int, Field(ge=2, le=512)] = 32
     conditional: bool | None = None
-    budget_images: Count = 350_000
+    budget_images: Count = 150_000
     batch_size: Annotated[int, Field(ge=2)] = 64
     learning_rate: Positive = 1e-3
-    decay: Share = 0.0
+    decay: Share = 1.0
     ema_halflife_images: Count = 5_000
 
 
@@ -148,13 +148,13 @@ def count_classes(conditional: bool | None, labels: NDArray[np.int64]) -> int:
     Raises:
         UserError: `conditional` is true, and some image has no label.
     """
-    labelled = bool(labels.min() >= 0)
-    if conditional and not labelled:
+    missing = int((labels < 0).sum())
+    if conditional and missing:
         raise UserError(
-            "conditional is true, but the images have no labels; set it to null, or sort the images into one "
-            "sub-folder per class"
+            f"conditional is true, but {missing} of {len(labels)} images have no label; set it to null, or sort all "
+            "images into one sub-folder per class"
         )
-    return int(labels.max()) + 1 if labelled and conditional is not False else 0
+    return 0 if missing or conditional is False else int(labels.max()) + 1
 
 
 def labels_like(train: NDArray[np.int64], n: int, seed: int, classes: int) -> NDArray[np.int64]:

@@ -86,7 +86,10 @@ class Critic(Labelled):
 
 
 class Residual(Labelled):
-    """x + conv(relu(norm(conv(relu(norm(x)))))), pre-activated, with a change of size by 2 (Miyato et al. 2018)."""
+    """shortcut(x) + conv(relu(norm(conv(relu(norm(x)))))), with a change of size by 2 (Miyato et al. 2018).
+
+    The shortcut is a 1 x 1 convolution, relu is leaky with `slope`.
+    """
 
     def __init__(
         self, before: int, after: int, *, up: bool, classes: int = 0, normalised: bool = True, slope: float = 0.0

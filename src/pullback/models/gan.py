@@ -34,6 +34,8 @@ class Params(ModelParams):
     gradient_penalty: NonNegative | None = None
     augment: list[Literal["color", "translation", "cutout"]] = []
     discriminator_steps: Count = 1
+    learning_rate: Positive = 2e-3
+    ema_halflife_images: Count = 10_000
 
 
 class Gan(Model):
@@ -116,8 +118,8 @@ class Gan(Model):
         if len(recent) < WINDOW or min(recent) < PINNED:
             return {}
         return {
-            "discriminator_collapse": f"the discriminator told {min(recent):.0%} of the images apart at the last "
-            f"{WINDOW} points, so the generator learns nothing; try r1: true, augment: [translation], or a lower "
+            "discriminator_collapse": f"the discriminator told at least {min(recent):.0%} of the images apart at the "
+            f"last {WINDOW} points, so the generator learns nothing; try r1: true, augment: [translation], or a lower "
             "learning_rate"
         }
 

@@ -34,7 +34,8 @@ WINDOW, FEWEST = 20, 0.1  # points of the curve, and the share of active dimensi
 class Params(ModelParams):
     likelihood: Literal["bernoulli", "gaussian", "sigma"] = "bernoulli"
     sigma: Positive = 0.25
-    beta: NonNegative = 1.0
+    architecture: Literal["mlp", "conv", "resnet"] = "mlp"
+    beta: NonNegative = 0.2
     warmup: Share = 0.1
     free_bits: NonNegative = 0.0
     importance_samples: Count = 10
@@ -68,6 +69,8 @@ class Vae(Model):
             "reconstruction": reconstruction,
             "kl": divergences.sum(),
             "bits_per_dim": self._bits_per_dim(reconstruction + divergences.sum()),
+            "reconstruction_bits_per_dim": self._bits_per_dim(reconstruction),
+            "kl_bits_per_dim": bits_per_dim(divergences.sum(), self.size, density=False),
             "active_units": active_units(across(mean.mean(0)), across(mean.square().mean(0))),
         }
 
@@ -75,7 +78,7 @@ class Vae(Model):
         """The weight of the divergence: rises in a line over the first share `warmup` of the budget."""
         return self.params.beta * (min(1.0, progress / self.params.warmup) if self.params.warmup else 1.0)
 
-    def _posterior(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _posterior(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """mu and v (n, d) of q(z|x)."""
         mean, log_variance = self.parts["encoder"](images, labels).float().chunk(2, dim=1)
         return mean, log_variance
@@ -96,11 +99,11 @@ class Vae(Model):
 
     @torch.no_grad()
     def judge(self, images: Tensor, labels: Tensor, random: torch.Generator) -> dict[str, float]:
-        """How probable held-out images are, on average over them; so what batches give may be averaged.
+        """How probable held-out images are, on average over them.
 
         `elbo_nats` (one draw of the latents) and `iwae_nats` (`importance_samples` draws) are lower bounds of log p(x),
         `reconstruction_nats` and `kl_nats` the two terms of -ELBO, without beta and free bits. Of these only the bounds
-        are better when higher; their `_bits_per_dim` are of -log p(x). `active_units` is counted in these images.
+        are better when higher; their `_bits_per_dim` are of -log p(x). `active_units` is counted in these images alone.
         Draws are decoded one after another, in the memory of one. The parts must be in evaluation mode.
         """
         mean, log_variance = self._posterior(images, labels)
@@ -119,7 +122,9 @@ class Vae(Model):
             "elbo_bits_per_dim": self._bits_per_dim(-elbo),
             "iwae_bits_per_dim": self._bits_per_dim(-iwae),
             "reconstruction_nats": reconstruction,
+            "reconstruction_bits_per_dim": self._bits_per_dim(reconstruction),
             "kl_nats": divergence,
+            "kl_bits_per_dim": bits_per_dim(divergence, self.size, density=False),
             "active_units": active_units(mean.mean(0), mean.square().mean(0)),
         }
         return {name: float(value) for name, value in found.items()}
@@ -144,7 +149,7 @@ class Vae(Model):
         return torch.tanh(answers / 2 if self.params.likelihood == "bernoulli" else answers)
 
     def posterior(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.parts["encoder"](images, labels).float().chunk(2, dim=1)
+        mean, log_variance = self._posterior(images, labels)
         return mean, torch.exp(log_variance / 2)
 
 

@@ -23,7 +23,7 @@ TOGETHER = {  # the title of the chart that curves share; all others have charts
     "reconstruction": "terms of the loss",
     "kl": "terms of the loss",
 }
-SUMS = {"loss", "bits_per_dim"}  # of these terms: beside them they show nothing new
+TOLD = {"loss", "bits_per_dim", "reconstruction_bits_per_dim", "kl_bits_per_dim"}  # by these terms in nats already
 CAPTIONS = {
     "discriminator_accuracy": "at 0.5 it cannot tell real from generated",
     "terms of the loss": "in nats per image; the divergence (KL) before it is weighted",
@@ -51,7 +51,7 @@ def _training(results: Results, model: str) -> Section:
 
 def _charts(columns: Columns) -> dict[str, list[str]]:
     """The titles of the charts, each with the names of its curves."""
-    left_out = {"seen_images"} | (SUMS if {"reconstruction", "kl"} <= columns.keys() else set())
+    left_out = {"seen_images"} | (TOLD if {"reconstruction", "kl"} <= columns.keys() else set())
     charts: dict[str, list[str]] = {}
     for name in columns:
         if name not in left_out:

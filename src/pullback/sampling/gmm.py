@@ -18,6 +18,7 @@ from pullback.config import Count
 from pullback.errors import UserError
 from pullback.models._model import Model, to_model_range
 from pullback.sampling._sampler import Sampler
+from pullback.threads import one_thread
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -67,7 +68,7 @@ def _codes(
         found = model.posterior(batch, torch.from_numpy(labels[some]).to(device))
         if found is None:
             raise UserError("gmm fits the codes of images, but this model has no encoder; choose prior")
-        mean, deviation = (each.double().cpu() for each in found)
+        mean, deviation = (each.cpu().double() for each in found)
         codes.append((mean + deviation * torch.randn(mean.shape, generator=generator, dtype=mean.dtype)).numpy())
     return np.concatenate(codes)
 
@@ -76,12 +77,13 @@ def _fit(codes: NDArray[np.float64], components: int | None, seed: int) -> "Gaus
     from sklearn.mixture import GaussianMixture
 
     n, d = codes.shape
-    least = components or d + 1
-    if n < max(2, least):
-        raise UserError(f"components: a mixture is fitted to {n} images of a class, fewer than {least}; choose prior")
+    least = max(2, components or d + 1)
+    if n < least:
+        raise UserError(f"components: a mixture needs {least} images, but is fitted to {n}; choose prior")
     tried = [components] if components else [k for k in CANDIDATES if k * (d + 1) <= n]
-    mixtures = [GaussianMixture(k, reg_covar=1e-4, random_state=seed).fit(codes) for k in tried]
-    return min(mixtures, key=lambda mixture: mixture.bic(codes)) if len(mixtures) > 1 else mixtures[0]
+    with one_thread():
+        mixtures = [GaussianMixture(k, reg_covar=1e-4, random_state=seed).fit(codes) for k in tried]
+        return min(mixtures, key=lambda mixture: mixture.bic(codes))
 
 
 def _draw(mixture: "GaussianMixture", n: int, generator: torch.Generator) -> Tensor:

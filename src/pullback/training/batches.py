@@ -7,9 +7,9 @@ other the rows of the next batches are read while the device works.
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import psutil
@@ -17,8 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pullback.errors import UserError
+
 AHEAD = 2  # batches that are read in advance
-SHARE = 0.25  # of the free memory of the device, up to which a set is kept there
+SHARE = 0.25  # of the free memory of the device, up to which a set is kept there, by each process
 
 Rows = Iterator[NDArray[np.int64]]
 
@@ -40,7 +42,8 @@ def batches(
     if images.nbytes <= SHARE * _free(device) if keep == "auto" else keep:
         kept, kept_labels = torch.from_numpy(_whole(images)).to(device), torch.from_numpy(labels).to(device)
         for each in rows:
-            index = torch.from_numpy(each).to(device, non_blocking=True)
+            index = torch.from_numpy(each)
+            index = (index.pin_memory() if device.type == "cuda" else index).to(device, non_blocking=True)
             yield kept[index], kept_labels[index]
     else:
         for pixels, classes in _prefetched(images, labels, rows, pin=device.type == "cuda"):
@@ -52,11 +55,13 @@ def order(n: int, batch_size: int, seed: int, start: int = 0, part: tuple[int, i
 
     `part` (i, k): every k-th row of each batch from the i-th on, for one of k processes that share it.
     """
-    per_epoch = n // batch_size
-    for epoch in range(start // per_epoch, 2**63):
-        rows = np.random.default_rng([seed, epoch]).permutation(n)
-        for i in range(start % per_epoch if epoch == start // per_epoch else 0, per_epoch):
-            yield rows[i * batch_size : (i + 1) * batch_size][part[0] :: part[1]]
+    per_epoch, epoch = n // batch_size, -1
+    for i in count(start):
+        if i // per_epoch != epoch:
+            epoch = i // per_epoch
+            rows = np.random.default_rng([seed, epoch]).permutation(n)
+        first = i % per_epoch * batch_size
+        yield rows[first : first + batch_size][part[0] :: part[1]]
 
 
 def _free(device: torch.device) -> int:
@@ -82,21 +87,23 @@ def _prefetched(
 
 
 def _whole(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if not isinstance(images, np.memmap):
-        return images
-    return np.fromfile(_file(images), np.uint8, images.size, offset=images.offset).reshape(images.shape)
+    if not _is_file(images):
+        return np.array(images) if isinstance(images, np.memmap) else images
+    return np.fromfile(str(images.filename), np.uint8, images.size, offset=images.offset).reshape(images.shape)
 
 
 def _picked(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    if not isinstance(images, np.memmap):
+    if not _is_file(images):
         return images[rows]
     picked = np.empty((len(rows), *images.shape[1:]), np.uint8)
-    with _file(images).open("rb", buffering=0) as file:
+    with Path(str(images.filename)).open("rb", buffering=0) as file:
         for row, image in zip(rows, picked, strict=True):
             file.seek(images.offset + int(row) * image.nbytes)
-            file.readinto(memoryview(image).cast("B"))
+            if file.readinto(memoryview(image).cast("B")) != image.nbytes:
+                raise UserError(f"{images.filename} ends before its image {row}; run `dvc repro` to make it again")
     return picked
 
 
-def _file(images: "np.memmap[Any, Any]") -> Path:
-    return Path(str(images.filename))
+def _is_file(images: NDArray[np.uint8]) -> "TypeGuard[np.memmap[Any, Any]]":
+    """Whether it is a mapped file as a whole: a slice keeps the file's name and the offset of the whole."""
+    return isinstance(images, np.memmap) and not isinstance(images.base, np.ndarray)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from pullback import files, plugins
 from pullback.errors import UserError
@@ -25,15 +26,20 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     """The model saved in `folder`, ready to sample from; no code in the files is run.
 
     Raises:
-        UserError: no parts there, or they are not of the model that their header names.
+        UserError: no parts there, or they are not of the model that their header names, or of another version of it.
     """
     paths = sorted(Path(folder).glob("*.safetensors"))
     if not paths:
         raise UserError(f"{folder} holds no model (no .safetensors file); run `dvc repro` to train it")
     description = files.read_header(paths[0])
     module = plugins.load("models", description["name"])
-    params = module.Params.model_validate(description["params"])
-    model: Model = module.build(params, tuple(description["shape"]), description["classes"])
+    try:
+        params = module.Params.model_validate(description["params"])
+        model: Model = module.build(params, tuple(description["shape"]), description["classes"])
+    except ValidationError as error:
+        raise _other_version(paths[0], [".".join(map(str, each["loc"])) for each in error.errors()]) from error
+    except KeyError as error:
+        raise _other_version(paths[0], list(error.args)) from error
     for name, part in model.parts.items():
         weights = files.read_tensors(Path(folder) / f"{name}.safetensors")
         try:
@@ -42,3 +48,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
             raise UserError(f"{folder}/{name}.safetensors does not fit its header {json.dumps(description)}") from error
         part.to(device).eval().requires_grad_(False)
     return model
+
+
+def _other_version(path: Path, keys: list[str]) -> UserError:
+    return UserError(f"{path} was made by another version, which differs in {', '.join(keys)}; train the model again")

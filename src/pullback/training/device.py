@@ -59,29 +59,42 @@ def fabric(
     results, so a CPU that has it uses it only when told to.
 
     Raises:
-        UserError: this machine lacks the accelerator, the devices or the precision.
+        UserError: this machine lacks the accelerator, the devices or the precision, or another number of processes was
+            started.
     """
     from lightning_fabric import Fabric
 
     on = device(accelerator).type
-    world = count(on, devices) * nodes
+    each = count(on, devices)
+    _check_start(each * nodes, nodes)
     if precision == "auto":
-        precision = "bf16-mixed" if on == "cuda" and _has_bfloat16(on) else "32-true"
-    if precision == "bf16-mixed" and not _has_bfloat16(on):
+        precision = "bf16-mixed" if on == "cuda" and has_bfloat16(on) else "32-true"
+    if precision == "bf16-mixed" and not has_bfloat16(on):
         raise UserError(f"train.precision is bf16-mixed, but this {on} has no bfloat16 arithmetic; set 32-true or auto")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on every start
     launched = Fabric(
         accelerator=on,
-        devices=world // nodes,
+        devices=each,
         num_nodes=nodes,
-        strategy="ddp" if world > 1 else strategy,
+        strategy=strategy,
         precision=precision,  # type: ignore[arg-type]
     )
     launched.launch()
     return launched
 
 
-def _has_bfloat16(kind: str) -> bool:
+def _check_start(world: int, nodes: int) -> None:
+    """Whether as many processes were started as are asked for, where torchrun or SLURM starts them."""
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    started = int(os.environ["WORLD_SIZE"] if by_torchrun else os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    if (by_torchrun or started > 1) and started != world:
+        raise UserError(f"{started} processes were started, but train.devices x nodes is {world}; make them equal")
+    if nodes > 1 and started == 1:
+        raise UserError(f"train.nodes is {nodes}: start the training on all of them by torchrun or srun, see README.md")
+
+
+def has_bfloat16(kind: str) -> bool:
+    """Whether a kind of device computes in bfloat16, and does not only emulate it."""
     if kind == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return kind == "cpu" and any("bf16" in name and here for name, here in torch.cpu.get_capabilities().items())

@@ -11,13 +11,16 @@ import copy
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 RAMP = 0.05
 
 
 class Ema:
-    """The moving average of the weights of some parts; buffers, such as batch statistics, are copied as they are."""
+    """The moving average of the weights of some parts, and of their batch statistics.
+
+    Those that a part holds itself are of its last few batches, and would shift all images drawn with the average.
+    """
 
     def __init__(self, parts: Mapping[str, nn.Module], averaged: Sequence[str], halflife_images: int) -> None:
         self._sources = {name: parts[name] for name in averaged}
@@ -30,6 +33,8 @@ class Ema:
         weight = 1 - 0.5 ** (batch_size / halflife)
         for name, average in self.modules.items():
             source = self._sources[name]
-            torch._foreach_lerp_(list(average.parameters()), list(source.parameters()), weight)
-            for old, new in zip(average.buffers(), source.buffers(), strict=True):
-                old.copy_(new)
+            torch._foreach_lerp_(_numbers(average), _numbers(source), weight)
+
+
+def _numbers(part: nn.Module) -> list[Tensor]:
+    return [*part.parameters(), *(each for each in part.buffers() if each.is_floating_point())]

@@ -2,7 +2,8 @@
 
 The loop knows the contract of `models/_model.py` and nothing of GANs or VAEs. Everything random follows from the seed
 and the number of the step, so the same seed on the same machine gives the same weights to the last bit, also when the
-training is killed and goes on from a checkpoint. Between two logged points it never waits for the device.
+training is killed and goes on from a checkpoint. Between two logged points it never waits for the device, but for a
+grid of samples.
 
 Several processes (Lightning Fabric) share every batch: each works on its part, with the noise that one process alone
 would have given to these images, and the gradients are averaged. Only the first process logs and writes.
@@ -36,13 +37,13 @@ GRID = 64  # images in a sample grid
 class DivergedError(UserError):
     """A loss or a weight is no longer a number. `model` holds those of the last logged step that were."""
 
-    def __init__(self, message: str, model: Model) -> None:
+    def __init__(self, message: str, seen_images: int, model: Model) -> None:
         super().__init__(message)
-        self.model = model
+        self.seen_images, self.model = seen_images, model
 
 
 class Stopped(Exception):
-    """The training was asked to stop, and has written its checkpoint; the message says where it stands."""
+    """The training was asked to stop, and wrote its checkpoint if it has one; the message says where it stands."""
 
 
 @dataclass(frozen=True)
@@ -281,12 +282,12 @@ class _Training:
     def _check_finite(self, values: dict[str, float]) -> None:
         bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
         for name, part in self.averaged.parts.items():  # a finite loss may have had an infinite gradient
-            if not all(each.isfinite().all() for each in part.parameters()):
+            if not torch.stack([each.isfinite().all() for each in part.parameters()]).all():
                 bad.append(f"the {name} has weights that are no numbers")
         if bad:
             at = f"step {self.state.step} ({self.state.seen_images} images)"
             message = f"{bad[0]} by {at}; try a tenth of the learning rate"
-            raise DivergedError(message, self._with(self.good))
+            raise DivergedError(message, self.state.seen_images, self._with(self.good))
 
 
 def _passed(every: int, before: int, after: int) -> bool:

@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether one of the signals has come; a second one acts as it would have done before."""
+    """Gives a function that tells whether a signal has come; a second signal acts as it would have done before."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     asked = False
 

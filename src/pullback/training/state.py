@@ -1,15 +1,17 @@
 """What must a training remember, to go on after a kill as if nothing had happened?
 
-Weights, averages, optimisers, curves, the best weights so far, torch's generators, and the number of steps: the order
-of the images and the noise of every step follow from that number and the seed. All of it stands in one safetensors
-file, which is replaced as a whole.
+Weights, averages, optimisers, curves, the best weights so far, the global generators, and the number of steps: the
+order of the images and the noise of every step follow from that number and the seed. All of it stands in one
+safetensors file, which is replaced as a whole.
 """
 
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -62,7 +64,9 @@ class State:
             for key, tensor in leaves.items()
         }
         numbers = {name: getattr(self, name) for name in NUMBERS}
-        files.write_tensors(path, tensors, {"description": description, "numbers": numbers})
+        files.write_tensors(
+            path, tensors, {"description": description, "numbers": numbers, "generators": _plain_generators()}
+        )
 
     def restore(self, path: Path, description: Any) -> None:
         """Takes over what `save` wrote.
@@ -87,6 +91,7 @@ class State:
         for name, optimizer in self.optimizers.items():
             _restore_optimizer(optimizer, trees["optimizers"][name])
         _restore_generators(trees["random"]["torch"])
+        _restore_plain_generators(header["generators"])
         self.best = trees.get("best", {})
         for name in NUMBERS:
             setattr(self, name, header["numbers"][name])
@@ -129,6 +134,18 @@ def _restore_generators(states: dict[str, Tensor]) -> None:
     torch.set_rng_state(states["cpu"])
     if "cuda" in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])
+
+
+def _plain_generators() -> dict[str, Any]:
+    """Python's and NumPy's, as JSON."""
+    name, words, *rest = np.random.get_state()
+    return {"python": random.getstate(), "numpy": [name, np.asarray(words).tolist(), *rest]}
+
+
+def _restore_plain_generators(states: dict[str, Any]) -> None:
+    version, words, gauss = states["python"]
+    random.setstate((version, tuple(words), gauss))
+    np.random.set_state(tuple(states["numpy"]))
 
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
