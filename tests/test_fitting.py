@@ -243,7 +243,9 @@ def test_a_batch_larger_than_the_data_is_one_sentence(place, monkeypatch, tmp_pa
 
 def test_labels_that_are_not_there_are_one_sentence(place, monkeypatch):
     place.set({"conditional": True})
-    with pytest.raises(UserError, match=r"^models\.gan: conditional is true, but the images have no labels; set it to"):
+    with pytest.raises(
+        UserError, match=r"^models\.gan: conditional is true, but 200 of 200 images have no label; set it to"
+    ):
         fitting(place, monkeypatch)
 
 

@@ -21,7 +21,7 @@ from pullback.training.loop import Listener, Stopped, Trained, train
 
 CASES = {
     "gan": (gan, {"augment": ["translation"], "r1": True, "penalty_every": 4}),
-    "vae": (vae, {"likelihood": "sigma"}),
+    "vae": (vae, {"likelihood": "sigma", "architecture": "conv", "beta": 1.0}),
 }
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 1, 8, 8), dtype=np.uint8)
 LABELS = np.arange(60) % 4
