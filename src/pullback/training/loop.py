@@ -132,7 +132,8 @@ def train(
     if compiled:
         for part in model.parts.values():
             part.compile()
-    rows = order(len(images), params.batch_size, seed, state.batches, training.share)
+    used = state.seen_images // params.batch_size
+    rows = order(len(images), params.batch_size, seed, used, training.share)
     source = batches(images, labels, rows, fabric.device, data_on_device)
     saved = time.monotonic()
 
@@ -189,7 +190,6 @@ class _Training:
                 pixels, labels = next(source)
                 images = to_model_range(pixels).contiguous(memory_format=torch.channels_last)
                 batch = Batch(images, labels, state.step, progress, self.noise, self.share)
-                state.batches += 1
                 state.seen_images += self.params.batch_size
             done.add(update)
             scalars |= self._update(update, batch)

@@ -20,7 +20,7 @@ from pullback.errors import UserError
 from pullback.models._model import Model
 from pullback.training.ema import Ema
 
-NUMBERS = ("step", "seen_images", "batches", "curve", "scores")
+NUMBERS = ("step", "seen_images", "curve", "scores")
 
 Weights = dict[str, dict[str, Tensor]]
 """Parts by name, each a state dict."""
@@ -35,7 +35,6 @@ class State:
         curve: the logged points, each with its `seen_images`.
         scores: the points at which the averaged weights were scored.
         best: the weights with the best score.
-        batches: batches used up so far.
     """
 
     model: Model
@@ -43,7 +42,6 @@ class State:
     ema: Ema
     step: int = 0
     seen_images: int = 0
-    batches: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     scores: list[dict[str, float]] = field(default_factory=list)
     best: Weights = field(default_factory=dict)
