@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -233,6 +234,32 @@ def test_of_two_at_once_the_second_is_refused(place, monkeypatch):
         with kept("train@gan", depends | {"code": "other"}) as other:
             assert other != folder
     assert not folder.exists()
+
+
+def test_nothing_is_left_of_a_training_that_failed_before_there_was_anything_to_keep(place):
+    with pytest.raises(UserError, match="no use"), kept("train@gan", {}) as folder:
+        raise UserError("no use")
+    assert not folder.exists()
+    with suppress(UserError), kept("train@gan", {}) as folder:
+        (folder / "seed-0.safetensors").touch()
+        raise UserError("no use")
+    assert (folder / "seed-0.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        ("[/gloo/transport/tcp/pair.cc:537] Read error", UserError, "another process of this training was lost"),
+        ("mat1 and mat2 cannot be multiplied", RuntimeError, "mat1"),
+    ],
+)
+def test_a_lost_process_is_told_and_other_errors_are_left(place, monkeypatch, tmp_path, error, kind, message):
+    def fail(*_, **__):
+        raise RuntimeError(error)
+
+    monkeypatch.setattr("pullback.fitting.train", fail)
+    with pytest.raises(kind, match=message):
+        fitting(place, monkeypatch).train(0, tmp_path, lambda: False)
 
 
 def test_a_batch_larger_than_the_data_is_one_sentence(place, monkeypatch, tmp_path):

@@ -103,6 +103,13 @@ class Fitting:
                 if rank() == 0:
                     checkpoint.save(kept / "diverged", error.model, self.description)
                 raise UserError(f"{error}; the last good weights are in {kept / 'diverged'}") from error
+            except RuntimeError as error:
+                if "gloo" not in str(error) and not isinstance(error, torch.distributed.DistError):
+                    raise
+                raise UserError(
+                    "another process of this training was lost; run the same command again, and it goes on from the "
+                    "last checkpoint"
+                ) from error
         self.run.images += int(trained.curve[-1]["seen_images"]) - start
         return trained
 

@@ -78,6 +78,8 @@ def kept(stage: str, description: Any, from_first: Callable[[bool], bool] = lamb
         if rank() == 0:
             shutil.rmtree(folder)  # under the lock, or another process could begin in it
     finally:
+        if rank() == 0 and [*folder.glob("*")] == [folder / "lock"]:  # it failed before there was anything to keep
+            shutil.rmtree(folder)
         lock.release()
 
 

@@ -146,5 +146,5 @@ def mode_collapse(scores: Sequence[Mapping[str, float]]) -> str | None:
     return (
         f"a kind of image has {max(recent):.0%} or less of its share in the training set at the last {WINDOW} scored "
         "points, so the model leaves images out; try a smaller learning_rate or a larger batch_size, "
-        "and for a GAN r1: true or augment: [translation]"
+        "and for a GAN augment: [translation]"
     )

@@ -270,7 +270,7 @@ def test_a_discriminator_that_has_won_is_diagnosed(accuracies, ill):
     history = [{"discriminator_accuracy": accuracy} for accuracy in accuracies]
     found = build().diagnose([{"seen_images": 3.0}, *history, {"kid": 0.1}])
     assert list(found) == ["discriminator_collapse"] * ill
-    assert all("try r1: true" in sentence for sentence in found.values())
+    assert all("augment: [translation], a lower learning_rate, or r1" in sentence for sentence in found.values())
 
 
 def test_it_has_no_encoder_and_no_judgement_of_its_own():

@@ -119,8 +119,8 @@ class Gan(Model):
             return {}
         return {
             "discriminator_collapse": f"the discriminator told at least {min(recent):.0%} of the images apart at the "
-            f"last {WINDOW} points, so the generator learns nothing; try r1: true, augment: [translation], or a lower "
-            "learning_rate"
+            f"last {WINDOW} points, so the generator learns nothing; try augment: [translation], a lower "
+            f"learning_rate, or r1: true with a gamma well above {self.gamma:.2g}, the one that follows from the size"
         }
 
     def optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
