@@ -236,7 +236,8 @@ def test_of_two_at_once_the_second_is_refused(place, monkeypatch):
     assert not folder.exists()
 
 
-def test_nothing_is_left_of_a_training_that_failed_before_there_was_anything_to_keep(place):
+def test_nothing_is_left_of_a_training_that_failed_before_there_was_anything_to_keep(monkeypatch, tmp_path):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with pytest.raises(UserError, match="no use"), kept("train@gan", {}) as folder:
         raise UserError("no use")
     assert not folder.exists()
