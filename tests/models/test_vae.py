@@ -68,6 +68,22 @@ def test_free_bits_are_granted_to_the_mean_over_the_batch():
     assert (value - logged["reconstruction"]).item() == pytest.approx(1.5, rel=1e-4)
 
 
+def test_a_topology_weight_adds_its_loss_of_the_means():
+    plain, plainly = build().loss("autoencoder", batch())
+    value, logged = build(topology_weight=30.0).loss("autoencoder", batch())
+    assert logged["topology"] > 0
+    assert value.item() == pytest.approx(plain.item() + 30 * logged["topology"].item())
+    assert logged["loss"] is value
+    assert torch.equal(logged["reconstruction"], plainly["reconstruction"])
+
+
+def test_without_a_topology_weight_nothing_is_computed_or_changed(monkeypatch):
+    monkeypatch.setattr(vae, "topological_loss", lambda *_: pytest.fail("it was computed"))
+    value, logged = build(topology_weight=0.0).loss("autoencoder", batch())
+    assert torch.equal(value, logged["reconstruction"] + logged["kl"])
+    assert "topology" not in logged
+
+
 def test_the_optimal_sigma_of_a_batch_is_used_and_followed():
     """Of images rebuilt with an error of 1/2 everywhere."""
     model = build(likelihood="sigma", sigma=1.0)

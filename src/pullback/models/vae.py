@@ -6,7 +6,8 @@ image, with a weight beta on the divergence (Higgins et al. 2017) that is warmed
     -E_q(z|x)[log p(x|z)] + beta KL(q(z|x) || N(0, I)),    q(z|x) = N(mu(x), diag exp(v(x)))
 
 The expectation is taken by one draw. What p(x|z) is stands in `_likelihoods.py`; the divergence, its free bits and the
-tighter bound by which held-out images are judged, in `_bounds.py`.
+tighter bound by which held-out images are judged, in `_bounds.py`. A `topology_weight` adds the loss of `_topology.py`,
+which keeps near images near among the posterior means.
 
 With the likelihood `sigma` every training batch has its own optimal sigma. Held-out images are judged by its running
 value, as by those of batch normalisation: a buffer of the decoder, `log_sigma`, that follows with momentum 0.1, so that
@@ -27,6 +28,7 @@ from pullback.models._layers import across
 from pullback.models._likelihoods import bernoulli, bits_per_dim, gaussian, optimal_log_sigma
 from pullback.models._model import Batch, Model, ModelParams
 from pullback.models._networks import Shape, decoder, encoder
+from pullback.models._topology import topological_loss
 
 WINDOW, FEWEST = 20, 0.1  # points of the curve, and the share of active dimensions below which the posterior collapsed
 
@@ -38,6 +40,7 @@ class Params(ModelParams):
     beta: NonNegative = 0.2
     warmup: Share = 0.1
     free_bits: NonNegative = 0.0
+    topology_weight: NonNegative = 0.0
     importance_samples: Count = 10
     latent_dim: Annotated[int, Field(ge=2, le=512)] = 16
 
@@ -64,6 +67,10 @@ class Vae(Model):
         reconstruction = self._negative_log_likelihood(batch.images, answers).mean()
         divergences = across(kl_divergence(mean, log_variance).mean(0))
         value = reconstruction + self._beta(batch.progress) * free_bits(divergences, self.params.free_bits)
+        logged = {}
+        if self.params.topology_weight:
+            logged["topology"] = topological_loss(batch.images, mean)
+            value = value + self.params.topology_weight * logged["topology"]
         return value, {
             "loss": value,
             "reconstruction": reconstruction,
@@ -72,6 +79,7 @@ class Vae(Model):
             "reconstruction_bits_per_dim": self._bits_per_dim(reconstruction),
             "kl_bits_per_dim": bits_per_dim(divergences.sum(), self.size, density=False),
             "active_units": active_units(across(mean.mean(0)), across(mean.square().mean(0))),
+            **logged,
         }
 
     def _beta(self, progress: float) -> float:
