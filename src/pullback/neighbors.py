@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pullback.errors import UserError
+from pullback.threads import in_threads
 
 _BLOCK = 2**21  # entries of the largest temporary array
 
@@ -66,15 +67,19 @@ def knn(x: ArrayLike, k: int, y: ArrayLike | None = None) -> tuple[NDArray[np.fl
     kept = _first_equals(others, k + 1)
     pairs = Distances(x, others[kept] if len(kept) < m else others)
     distances, indices = np.empty((n, k)), np.empty((n, k), np.int64)
-    for block in pairs.blocks():
+
+    def settle(rows: slice) -> None:
+        block = pairs.block(rows)
         if y is None:
-            own = np.flatnonzero((kept >= block.rows.start) & (kept < block.rows.stop))
-            block.lower[kept[own] - block.rows.start, own] = np.inf
+            own = np.flatnonzero((kept >= rows.start) & (kept < rows.stop))
+            block.lower[kept[own] - rows.start, own] = np.inf
         i, j = block.candidates(k)
-        exact = pairs.exact(i + block.rows.start, j)
+        exact = pairs.exact(i + rows.start, j)
         order = np.lexsort((j, exact, i))
         nearest = order[np.searchsorted(i, np.arange(len(block.lower)))[:, None] + np.arange(k)]
-        distances[block.rows], indices[block.rows] = exact[nearest], kept[j[nearest]]
+        distances[rows], indices[rows] = exact[nearest], kept[j[nearest]]
+
+    in_threads(settle, row_blocks(n, len(kept)))
     return distances, indices
 
 
@@ -136,8 +141,11 @@ class Distances:
 
     def blocks(self) -> Iterator["Block"]:
         """The comparisons of all rows of y with some rows of x at a time."""
-        for rows in row_blocks(*self.shape):
-            yield Block(self, rows, self._left[rows] @ self._right)
+        return map(self.block, row_blocks(*self.shape))
+
+    def block(self, rows: slice) -> "Block":
+        """The comparison of all rows of y with `rows` of x."""
+        return Block(self, rows, self._left[rows] @ self._right)
 
     def exact(self, i: NDArray[Any], j: NDArray[Any]) -> NDArray[np.float64]:
         """The distances between the rows x[i] and y[j], pair by pair."""

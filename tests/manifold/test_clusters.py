@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
 
 from pullback.errors import UserError
-from pullback.manifold.clusters import kmeans, missed
+from pullback.manifold.clusters import agreement, hdbscan, kmeans
 
 CENTERS = np.array([[0, 0, 0], [20, 0, 0], [0, 20, 0], [0, 0, 20]])
 
@@ -15,15 +16,37 @@ def planted() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return CENTERS[modes] + np.random.default_rng(0).normal(size=(220, 3)), sources, modes
 
 
-def test_a_mode_that_one_source_never_makes_is_missed(planted):
+def test_kmeans_and_hdbscan_find_the_planted_modes(planted):
+    features, sources, modes = planted
+    for clusters in (kmeans(features, sources, 4, seed=0), hdbscan(features, sources, 10)):
+        cluster_of_mode = [int(np.bincount(clusters.labels[modes == mode] + 1).argmax()) - 1 for mode in range(4)]
+        placed = clusters.labels >= 0
+        np.testing.assert_array_equal(clusters.labels[placed], np.take(cluster_of_mode, modes)[placed])
+        assert placed.mean() > 0.8
+        np.testing.assert_allclose(clusters.centers[cluster_of_mode], CENTERS, atol=0.9)
+        assert clusters.shares["gan"][cluster_of_mode[3]] == 0
+
+
+def test_the_shares_of_kmeans_are_those_of_the_modes(planted):
     features, sources, modes = planted
     clusters = kmeans(features, sources, 4, seed=0)
     cluster_of_mode = [clusters.labels[modes == mode][0] for mode in range(4)]
-    np.testing.assert_array_equal(clusters.labels, np.take(cluster_of_mode, modes))
-    np.testing.assert_allclose(clusters.centers[cluster_of_mode], CENTERS, atol=0.6)
     for source, expected in (("real", [1 / 4] * 4), ("gan", [1 / 3, 1 / 3, 1 / 3, 0]), ("vae", [1 / 4] * 4)):
         np.testing.assert_allclose(clusters.shares[source][cluster_of_mode], expected)
-    assert missed(clusters.shares) == {"gan": [cluster_of_mode[3]], "vae": []}
+
+
+def test_hdbscan_leaves_out_what_lies_between_and_may_find_nothing(planted):
+    features, sources, _ = planted
+    stray = np.flatnonzero(sources == "real")[0]
+    features[stray] = [50, 50, 50]
+    clusters = hdbscan(features, sources, 10)
+    assert clusters.labels[stray] == -1
+    assert clusters.shares["real"].sum() < 1
+    even = np.random.default_rng(0).random((220, 3))
+    nothing = hdbscan(even, sources, 60)
+    assert (nothing.labels == -1).all()
+    assert nothing.centers.shape == (0, 3)
+    assert nothing.examples.shape == (0,)
 
 
 def test_the_example_of_a_cluster_is_its_real_point_nearest_to_the_centre(planted):
@@ -36,23 +59,37 @@ def test_the_example_of_a_cluster_is_its_real_point_nearest_to_the_centre(plante
         assert example == members[distances.argmin()]
 
 
-def test_generated_points_do_not_move_the_centres(planted):
+def test_generated_points_do_not_move_the_clusters(planted):
     features, sources, _ = planted
     shifted = features + 50 * (sources == "gan")[:, None]
-    first, second = (kmeans(x, sources, 4, seed=3) for x in (features, shifted))
-    assert first.centers.tobytes() == second.centers.tobytes()
+    for find in (lambda x: kmeans(x, sources, 4, seed=3), lambda x: hdbscan(x, sources, 10)):
+        first, second = (find(x) for x in (features, shifted))
+        assert first.centers.tobytes() == second.centers.tobytes()
 
 
-def test_missed_means_below_a_third_of_the_real_share():
-    shares = {"real": np.array([0.6, 0.4]), "gan": np.array([0.9, 0.1]), "vae": np.array([0.8, 0.2])}
-    assert missed(shares) == {"gan": [1], "vae": []}
+def test_agreement_is_that_of_scikit_learn(planted):
+    features, _, modes = planted
+    rng = np.random.default_rng(0)
+    found = np.where(rng.random(220) < 0.2, rng.integers(0, 4, 220), modes)
+    assert agreement(features, modes, modes)[:2] == (1, pytest.approx(1))
+    assert agreement(features, found, modes) == (
+        pytest.approx(adjusted_rand_score(modes, found)),
+        pytest.approx(normalized_mutual_info_score(modes, found)),
+        pytest.approx(silhouette_score(features, found)),
+    )
+    assert agreement(features, np.zeros(220, int), modes).silhouette is None
 
 
 def test_bad_input_is_refused(planted):
-    features, sources, _ = planted
+    features, sources, modes = planted
     for k, rows in ((121, features), (2, np.ones_like(features))):
         with pytest.raises(UserError, match="distinct real points"):
             kmeans(rows, sources, k, seed=0)
+    with pytest.raises(UserError, match="at least 121 points, but there are 120 real ones"):
+        hdbscan(features, sources, 121)
+    with pytest.raises(UserError, match="all 220 points are of one class"):
+        agreement(features, modes, np.zeros(220))
     features[0, 0] = np.nan
-    with pytest.raises(UserError, match="NaN"):
-        kmeans(features, sources, 4, seed=0)
+    for work in (lambda: kmeans(features, sources, 4, seed=0), lambda: hdbscan(features, sources, 10)):
+        with pytest.raises(UserError, match="NaN"):
+            work()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pullback.errors import UserError
-from pullback.manifold import isomap, pca, spectral, tsne
+from pullback.manifold import isomap, pca, spectral, tsne, umap
 from pullback.manifold._embedding import fix_signs
 
-MAPS = [pca, isomap, spectral, tsne]
+MAPS = [pca, isomap, spectral, tsne, umap]
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,23 @@ def test_agrees_with_scikit_learn_where_all_points_are_landmarks():
     np.testing.assert_allclose(np.abs(ours), np.abs(theirs), atol=1e-8)
 
 
+def test_new_points_land_where_the_strip_would_have_them(swiss_roll):
+    x, strip = swiss_roll(1200)
+    embedding = isomap.fit(x[:1000], isomap.Params(neighbors=8, landmarks=200), 0)
+    assert embedding.transform is not None
+    placed = np.vstack([embedding.coordinates, embedding.transform(x[1000:])])
+    assert procrustes(strip, placed)[2] < 0.003
+    np.testing.assert_allclose(embedding.transform(x[:5]), embedding.coordinates[:5], atol=1e-9)
+
+
+def test_new_points_of_another_island_have_no_place(islands):
+    x, island = islands
+    embedding = isomap.fit(x, isomap.Params(neighbors=5), 0)
+    assert embedding.transform is not None
+    placed = embedding.transform(x + 0.01)
+    np.testing.assert_array_equal(np.isnan(placed[:, 0]), island > 0)
+
+
 def test_points_on_a_line_have_no_second_coordinate():
     line = np.linspace(0, 1, 20)[:, None] * [1.0, 2.0, 2.0]
     coordinates = isomap.fit(line, isomap.Params(neighbors=2), 0).coordinates

@@ -3,7 +3,8 @@ import pytest
 from sklearn import manifold
 
 from pullback.errors import UserError
-from pullback.manifold.quality import continuity, neighborhood_hit, trustworthiness
+from pullback.manifold.graph import geodesic_distances
+from pullback.manifold.quality import continuity, neighborhood_hit, shepard_correlation, trustworthiness
 
 
 @pytest.mark.parametrize("k", [1, 5, 12])
@@ -31,6 +32,24 @@ def test_neighborhood_hit_counts_neighbours_with_the_same_label():
     line = np.array([[0.0], [1.0], [2.1], [10.0], [11.0], [12.1]])
     assert neighborhood_hit(line, [0, 0, 0, 1, 1, 1], 2) == 1
     assert neighborhood_hit(line, [0, 0, 1, 1, 1, 1], 2) == pytest.approx((1 / 2 + 1 / 2 + 0 + 3) / 6)
+
+
+def test_shepard_correlation_is_1_where_the_map_is_the_strip_and_lower_where_it_is_rolled_up(swiss_roll):
+    x, strip = swiss_roll(800)
+    landmarks = np.arange(20)
+    geodesics = geodesic_distances(x, 7, landmarks)
+    assert shepard_correlation(geodesics, strip, landmarks) > 0.99
+    assert shepard_correlation(geodesics, x[:, [0, 2]], landmarks) < 0.6
+
+
+def test_shepard_correlation_leaves_out_pairs_without_a_path(islands):
+    x, _ = islands
+    landmarks = np.array([0, 119])
+    geodesics = geodesic_distances(x, 5, landmarks)
+    joined = np.isfinite(geodesics)
+    moved = x + 1000 * (np.arange(120) >= 100)[:, None]
+    assert not joined.all()
+    assert shepard_correlation(geodesics, x, landmarks) == shepard_correlation(geodesics, moved, landmarks)
 
 
 def test_bad_input_is_refused():

@@ -57,11 +57,11 @@ def fix_signs(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return vectors * np.where(peaks < 0, -1.0, 1.0)
 
 
-def embed_largest_component(graph: csr_array, layout: Callable[[csr_array], NDArray[np.float64]]) -> Embedding:
-    """Places the largest component of `graph` by `layout`, which turns a connected graph of m points into (m, 2).
+def largest_component(graph: csr_array) -> tuple[NDArray[np.int64], dict[str, float]]:
+    """The points (m,) of the largest component of `graph`, and the scores `components` and `embedded_share`.
 
     Raises:
-        UserError: the largest component has fewer than 4 points.
+        UserError: it has fewer than 4 points.
     """
     count, labels = components(graph)
     inside = np.flatnonzero(labels == np.bincount(labels).argmax())
@@ -70,6 +70,4 @@ def embed_largest_component(graph: csr_array, layout: Callable[[csr_array], NDAr
             f"the neighbour graph falls into {count} components of at most {len(inside)} points, but a map needs 4; "
             "raise neighbors"
         )
-    coordinates = np.full((len(labels), 2), np.nan)
-    coordinates[inside] = layout(graph[inside][:, inside])
-    return Embedding(coordinates, {"components": count, "embedded_share": len(inside) / len(labels)})
+    return inside, {"components": count, "embedded_share": len(inside) / len(labels)}

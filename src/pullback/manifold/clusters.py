@@ -1,18 +1,20 @@
-"""Which kinds of real images does a model make too rarely?
+"""Which kinds of real images are there, and how many images of each source are of each kind?
 
-k-means finds kinds among the REAL features, so that a model cannot move them; every image of every source then falls to
-the nearest centre. A cluster is missed by a source whose share of images there is below a third of the real share.
+Clusters are found among the REAL features, so that a model cannot move them; every image of every source then falls to
+one of them. k-means (to the nearest centre) finds as many kinds as it is asked for; HDBSCAN (Campello, Moulavi & Sander
+2013) finds as many as there are dense regions, and leaves out what lies between them. Both are scikit-learn's.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
 from pullback.errors import UserError
-from pullback.neighbors import as_rows
+from pullback.neighbors import as_rows, knn
 from pullback.threads import one_thread
 
 
@@ -20,9 +22,9 @@ from pullback.threads import one_thread
 class Clusters:
     """k clusters of n points.
 
-    labels: int64 (n,), the cluster of each point.
+    labels: int64 (n,), the cluster of each point; -1 = none (HDBSCAN).
     centers: float64 (k, d).
-    shares: float64 (k,) per source, the part of its points in each cluster; sums to 1.
+    shares: float64 (k,) per source, the part of its points in each cluster; sums to 1, less what is in none.
     examples: int64 (k,), the real point of each cluster that is nearest to its centre.
     """
 
@@ -47,18 +49,68 @@ def kmeans(features: ArrayLike, sources: Sequence[str] | NDArray[np.str_], k: in
         raise UserError(f"clusters is {k}, but there are only {distinct} distinct real points; lower it or add points")
     with one_thread():
         centers = KMeans(k, n_init=10, random_state=seed).fit(x[real]).cluster_centers_
-    distances = cdist(x, centers)
-    labels = distances.argmin(axis=1)
-    member = labels[:, None] == np.arange(k)
+    return _clusters(x, source, cdist(x, centers).argmin(axis=1), centers)
+
+
+def hdbscan(features: ArrayLike, sources: Sequence[str] | NDArray[np.str_], least: int) -> Clusters:
+    """Clusters features (n, d) by the dense regions, of at least `least` points, of those whose source is "real".
+
+    Other points fall to the cluster of the nearest real point. There may be no cluster at all.
+
+    Raises:
+        UserError: NaN, or fewer than `least` real points.
+    """
+    from sklearn.cluster import HDBSCAN
+
+    x, source = as_rows(features, "features"), np.asarray(sources)
+    real = source == "real"
+    if least > real.sum():
+        raise UserError(f"a cluster has at least {least} points, but there are {real.sum()} real ones; lower it")
+    with one_thread():
+        found = HDBSCAN(least, copy=True).fit(x[real]).labels_.astype(np.int64)
+    labels = found[knn(x, 1, x[real])[1][:, 0]]
+    labels[real] = found
+    kinds = range(found.max() + 1)
+    centers = np.array([x[real][found == kind].mean(axis=0) for kind in kinds]).reshape(len(kinds), x.shape[1])
+    return _clusters(x, source, labels, centers)
+
+
+def _clusters(
+    x: NDArray[np.float64], source: NDArray[np.str_], labels: NDArray[np.int64], centers: NDArray[np.float64]
+) -> Clusters:
+    member = labels[:, None] == np.arange(len(centers))
     shares = {name: member[source == name].mean(axis=0) for name in np.unique(source).tolist()}
-    examples = np.where(member & real[:, None], distances, np.inf).argmin(axis=0)
-    return Clusters(labels, centers, shares, examples)
+    near = np.where(member & (source == "real")[:, None], cdist(x, centers), np.inf)
+    return Clusters(labels, centers, shares, near.argmin(axis=0))
 
 
-def missed(shares: dict[str, NDArray[np.float64]]) -> dict[str, list[int]]:
-    """Per source, the clusters in which its share is below a third of the real share."""
-    return {
-        source: np.flatnonzero(3 * share < shares["real"]).tolist()
-        for source, share in shares.items()
-        if source != "real"
-    }
+class Agreement(NamedTuple):
+    """How clusters and classes agree.
+
+    ari, nmi: adjusted Rand index (0 for chance, 1 for the same) and normalised mutual information (0 to 1).
+    silhouette: -1 to 1, of the points' own clusters against the nearest others; None where there are fewer than two.
+    """
+
+    ari: float
+    nmi: float
+    silhouette: float | None
+
+
+def agreement(x: ArrayLike, clusters: ArrayLike, classes: ArrayLike) -> Agreement:
+    """That of `clusters` (n,) of features x (n, d) with `classes` (n,); points in no cluster, -1, count as one more.
+
+    Raises:
+        UserError: NaN, or all points of one class.
+    """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+
+    rows, kinds, truth = as_rows(x), np.asarray(clusters), np.asarray(classes)
+    if len(np.unique(truth)) < 2:
+        raise UserError(f"all {len(truth)} points are of one class, with which no clusters can agree; give two or more")
+    inside = kinds >= 0
+    several = 2 <= len(np.unique(kinds[inside])) < inside.sum()
+    return Agreement(
+        float(adjusted_rand_score(truth, kinds)),
+        float(normalized_mutual_info_score(truth, kinds)),
+        float(silhouette_score(rows[inside], kinds[inside])) if several else None,
+    )

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from scipy.linalg import eigh
-from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from pullback import config
-from pullback.manifold._embedding import Embedding, checked, embed_largest_component, fix_signs
+from pullback.manifold._embedding import Embedding, checked, fix_signs, largest_component
 from pullback.manifold.graph import knn_graph
+from pullback.neighbors import knn
 from pullback.threads import one_thread
 
 
@@ -34,21 +34,42 @@ class Params(config.Params):
 def fit(features: ArrayLike, params: Params, seed: int) -> Embedding:
     """Maps the largest component of the neighbour graph of features (n, d); `seed` draws the landmarks.
 
+    A new point is joined to its nearest among the n points, and placed like these; NaN if that leads to none of the
+    mapped ones.
+
     Raises:
         UserError: neighbors >= n, a graph without a component of 4 points, or features that `checked` refuses.
     """
-    graph = knn_graph(checked(features), params.neighbors)
-    return embed_largest_component(graph, lambda part: _landmark_mds(part, params.landmarks, seed))
+    x = checked(features)
+    graph = knn_graph(x, params.neighbors)
+    inside, scores = largest_component(graph)
+    landmarks = inside[np.random.default_rng(seed).permutation(len(inside))[: params.landmarks]]
+    geodesics = dijkstra(graph, indices=landmarks)
+    means, axes = _landmark_mds(geodesics[:, landmarks] ** 2)
+
+    def place(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        reached = np.isfinite(distances).all(axis=0)
+        coordinates = np.full((distances.shape[1], 2), np.nan)
+        coordinates[reached] = (means - distances[:, reached] ** 2).T @ axes / 2
+        return coordinates
+
+    def transform(new: ArrayLike) -> NDArray[np.float64]:
+        lengths, joined = knn(new, params.neighbors, x)
+        distances = np.full((len(landmarks), len(lengths)), np.inf)
+        for length, neighbour in zip(lengths.T, joined.T, strict=True):
+            np.minimum(distances, geodesics[:, neighbour] + length, out=distances)
+        return place(distances)
+
+    return Embedding(place(geodesics), scores, transform)
 
 
-def _landmark_mds(graph: csr_array, count: int, seed: int) -> NDArray[np.float64]:
-    landmarks = np.random.default_rng(seed).permutation(graph.shape[0])[:count]
-    squares = dijkstra(graph, indices=landmarks) ** 2
-    among = squares[:, landmarks]
-    means = among.mean(axis=1, keepdims=True)
-    centred = (means + means.T - means.mean() - among) / 2
+def _landmark_mds(squares: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """mu (m, 1) and v_i / sqrt(lambda_i) (m, 2), signs fixed, from the landmarks' squared distances (m, m)."""
+    means = squares.mean(axis=1, keepdims=True)
+    centred = (means + means.T - means.mean() - squares) / 2
+    last = len(squares) - 1
     with one_thread():
-        values, vectors = eigh(centred, subset_by_index=[len(landmarks) - 2, len(landmarks) - 1])
+        values, vectors = eigh(centred, subset_by_index=[last - 1, last])
     # Points on one line have no second axis: its eigenvalue is rounding, and its coordinate shall be 0.
     scales = np.where(values > 1e-12 * values[-1], values, np.inf) ** -0.5
-    return fix_signs((means - squares).T @ (vectors * scales)[:, ::-1] / 2)
+    return means, (fix_signs(vectors) * scales)[:, ::-1]

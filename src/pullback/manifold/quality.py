@@ -6,7 +6,8 @@ and U_k(i) those of the k nearest of i in the map that are not among its k neare
 
     trustworthiness = 1 - 2 / (n k (2n - 3k - 1)) sum_i sum_{j in U_k(i)} (r(i, j) - k);
 
-continuity is the same with the roles exchanged. Both lie in [0, 1] and are scikit-learn's.
+continuity is the same with the roles exchanged. Both lie in [0, 1] and are scikit-learn's. Long distances are judged by
+the rank correlation of Shepard's diagram: distances along the data against those in the map.
 
 Callers pass embedded points only (`Embedding.embedded`): NaN coordinates are refused.
 """
@@ -47,3 +48,25 @@ def neighborhood_hit(coordinates: ArrayLike, labels: ArrayLike, k: int) -> float
     """
     labels = np.asarray(labels)
     return float((labels[knn(coordinates, k)[1]] == labels[:, None]).mean())
+
+
+def shepard_correlation(geodesics: ArrayLike, coordinates: ArrayLike, landmarks: ArrayLike) -> float:
+    """Spearman's correlation, -1 to 1, of geodesic distances (l, n) from l points with their distances in the map.
+
+    Pairs of points that no path joins do not count.
+
+    Args:
+        geodesics: as `graph.geodesic_distances` gives them for `landmarks`.
+        coordinates: (n, m).
+        landmarks: int64 (l,), rows of `coordinates`.
+
+    Raises:
+        UserError: NaN coordinates.
+    """
+    from scipy.spatial.distance import cdist
+    from scipy.stats import spearmanr
+
+    lengths, places = np.asarray(geodesics), as_rows(coordinates, "coordinates")
+    mapped = cdist(places[np.asarray(landmarks)], places)
+    counted = np.isfinite(lengths) & (lengths > 0)
+    return float(spearmanr(lengths[counted], mapped[counted]).statistic)

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array, diags_array
 from scipy.sparse.linalg import eigsh
 
 from pullback import config
-from pullback.manifold._embedding import Embedding, checked, embed_largest_component, fix_signs
+from pullback.manifold._embedding import Embedding, checked, fix_signs, largest_component
 from pullback.manifold.graph import knn_graph
 
 
@@ -31,7 +31,10 @@ def fit(features: ArrayLike, params: Params, seed: int) -> Embedding:
         UserError: neighbors >= n, a graph without a component of 4 points, or features that `checked` refuses.
     """
     graph = knn_graph(checked(features), params.neighbors)
-    return embed_largest_component(graph, lambda part: _eigenmap(part, seed))
+    inside, scores = largest_component(graph)
+    coordinates = np.full((graph.shape[0], 2), np.nan)
+    coordinates[inside] = _eigenmap(graph[inside][:, inside], seed)
+    return Embedding(coordinates, scores)
 
 
 def _eigenmap(graph: csr_array, seed: int) -> NDArray[np.float64]:

@@ -1,13 +1,14 @@
 """Which map shows who is whose close neighbour?
 
-t-SNE (van der Maaten & Hinton 2008) by scikit-learn, started from PCA (Kobak & Berens 2019). Distances between clusters
-and the clusters' sizes mean little in such a map.
+t-SNE (van der Maaten & Hinton 2008), started from PCA (Kobak & Berens 2019), by openTSNE, whose Barnes-Hut gradient
+(van der Maaten 2014) is faster than scikit-learn's and which can place new points. Distances between clusters and the
+clusters' sizes mean little in such a map.
 """
 
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from pullback import config
@@ -24,10 +25,12 @@ class Params(config.Params):
 def fit(features: ArrayLike, params: Params, seed: int) -> Embedding:
     """Maps features (n, d); the score is the Kullback-Leibler divergence that is left, in nats.
 
+    New points are drawn to their neighbours among the n points, which stay where they are (Poličar et al. 2019).
+
     Raises:
         UserError: perplexity >= n / 3, or features that `checked` refuses.
     """
-    from sklearn.manifold import TSNE
+    from openTSNE import TSNE
 
     x = checked(features)
     if 3 * params.perplexity >= len(x):
@@ -36,5 +39,17 @@ def fit(features: ArrayLike, params: Params, seed: int) -> Embedding:
             f"set it below {len(x) / 3:.3g} or map more points"
         )
     with one_thread():
-        tsne = TSNE(perplexity=params.perplexity, init="pca", random_state=seed).fit(x)
-    return Embedding(tsne.embedding_.astype(np.float64), {"kl_divergence": float(tsne.kl_divergence_)})
+        fitted = TSNE(
+            perplexity=params.perplexity,
+            initialization="pca",
+            neighbors="exact",
+            negative_gradient_method="bh",
+            n_jobs=1,  # several add up in any order
+            random_state=seed,
+        ).fit(x)
+
+    def transform(new: ArrayLike) -> NDArray[np.float64]:
+        with one_thread():
+            return np.asarray(fitted.transform(np.asarray(new, dtype=np.float64)))
+
+    return Embedding(np.array(fitted), {"kl_divergence": float(fitted.kl_divergence)}, transform)
