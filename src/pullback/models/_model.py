@@ -120,6 +120,10 @@ class Model(ABC):
         found = self.posterior(images, labels)
         return found[0] if found else None
 
+    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> Tensor | None:
+        """Logits (n,) of `images`, the higher the more they look like real ones; None without a discriminator."""
+        return None
+
     def judge(self, images: Tensor, labels: Tensor, random: torch.Generator) -> dict[str, float]:
         """What the model itself can say of held-out images, such as a likelihood; by name."""
         return {}

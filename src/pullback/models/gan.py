@@ -110,8 +110,7 @@ class Gan(Model):
         """The discriminator's logits of changed images; of two batches' images, where they are twice as many."""
         for change in self.params.augment:
             images = CHANGES[change](images, batch.uniform)
-        logits: Tensor = self.parts["discriminator"](images, batch.labels.repeat(len(images) // len(batch.labels)))
-        return logits.float()
+        return self.discriminate(images, batch.labels.repeat(len(images) // len(batch.labels)))
 
     def diagnose(self, history: Sequence[Mapping[str, float]]) -> dict[str, str]:
         recent = [point["discriminator_accuracy"] for point in history if "discriminator_accuracy" in point][-WINDOW:]
@@ -128,6 +127,10 @@ class Gan(Model):
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return torch.tanh(self.parts["generator"](latents, labels))
+
+    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        logits: Tensor = self.parts["discriminator"](images, labels)
+        return logits.float().flatten()
 
 
 def build(params: Params, shape: Shape, classes: int = 0) -> Gan:

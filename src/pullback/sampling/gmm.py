@@ -2,8 +2,7 @@
 
 A VAE's decoder learns from draws of q(z|x) for training images x, which together only resemble the prior N(0, I); draws
 of the prior that fall where no codes lie decode to images like none. Fitting the density of the codes after training is
-the cheap remedy (Ghosh et al. 2020, "From variational to deterministic autoencoders", arXiv:1903.12436, section 4). It
-is fitted to one draw of each image: the means alone lie closer together, and the images made of them are less diverse.
+the cheap remedy (Ghosh et al. 2020, "From variational to deterministic autoencoders", arXiv:1903.12436, section 4).
 """
 
 from typing import TYPE_CHECKING
@@ -16,14 +15,14 @@ from torch import Tensor
 from pullback import config
 from pullback.config import Count
 from pullback.errors import UserError
-from pullback.models._model import Model, to_model_range
+from pullback.models._model import Model
+from pullback.sampling._codes import codes, per_kind
 from pullback.sampling._sampler import Sampler
 from pullback.threads import one_thread
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
-MOST, ENCODED = 20_000, 500  # training images whose codes are fitted, and how many of them are encoded at once
 CANDIDATES = (1, 2, 5, 10)  # numbers of components
 
 
@@ -39,38 +38,16 @@ def sampler(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], 
     Raises:
         UserError: the model has no encoder, or a class has fewer images than a mixture needs.
     """
-    rows = np.sort(np.random.default_rng(seed).permutation(len(images))[:MOST])
-    codes = _codes(model, images, labels, rows, seed)
-    kinds = labels[rows] if model.classes else np.zeros(len(rows), np.int64)
-    mixtures = [_fit(codes[kinds == kind], params.components, seed) for kind in range(max(1, model.classes))]
+    latents, kinds = codes(model, images, labels, seed)
+    mixtures = [_fit(latents[kinds == kind], params.components, seed) for kind in range(max(1, model.classes))]
 
     def draw(wanted: Tensor, generator: torch.Generator) -> Tensor:
-        latents = torch.empty(len(wanted), model.latent_dim)
-        kinds = wanted if model.classes else torch.zeros_like(wanted)
-        for kind, mixture in enumerate(mixtures):
-            mine = kinds == kind
-            latents[mine] = _draw(mixture, int(mine.sum()), generator)
-        return latents
+        result = torch.empty(len(wanted), model.latent_dim)
+        for mine, mixture in zip(per_kind(wanted, model.classes), mixtures, strict=True):
+            result[mine] = _draw(mixture, int(mine.sum()), generator)
+        return result
 
     return draw
-
-
-@torch.no_grad()
-def _codes(
-    model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: NDArray[np.int64], seed: int
-) -> NDArray[np.float64]:
-    """A draw (n, latent_dim) from the posterior of each of some images."""
-    device = next(model.parts[model.draws_from].parameters()).device
-    codes, generator = [], torch.Generator().manual_seed(seed)
-    for start in range(0, len(rows), ENCODED):
-        some = rows[start : start + ENCODED]
-        batch = to_model_range(torch.from_numpy(images[some]).to(device))
-        found = model.posterior(batch, torch.from_numpy(labels[some]).to(device))
-        if found is None:
-            raise UserError("gmm fits the codes of images, but this model has no encoder; choose prior")
-        mean, deviation = (each.cpu().double() for each in found)
-        codes.append((mean + deviation * torch.randn(mean.shape, generator=generator, dtype=mean.dtype)).numpy())
-    return np.concatenate(codes)
 
 
 def _fit(codes: NDArray[np.float64], components: int | None, seed: int) -> "GaussianMixture":

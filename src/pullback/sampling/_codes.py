@@ -1,0 +1,51 @@
+"""Where in latent space do the training images lie, according to the model's encoder?"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pullback.errors import UserError
+from pullback.models._model import Model, to_model_range
+
+MOST, AT_ONCE = 20_000, 500  # training images that are encoded, and how many of them at once
+
+
+class Codes(NamedTuple):
+    """Of n training images.
+
+    latents: float64 (n, latent_dim), a draw of each image's posterior.
+    kinds: int64 (n,), the class of each for a conditional model, else 0.
+    """
+
+    latents: NDArray[np.float64]
+    kinds: NDArray[np.int64]
+
+
+@torch.no_grad()
+def codes(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int) -> Codes:
+    """Those of at most 20,000 of `images` uint8 (n, c, h, w), with their labels int64 (n,); `seed` chooses and draws.
+
+    Draws rather than means: the means alone lie closer together, and the images made of them are less diverse.
+
+    Raises:
+        UserError: the model has no encoder.
+    """
+    rows = np.sort(np.random.default_rng(seed).permutation(len(images))[:MOST])
+    device = next(model.parts[model.draws_from].parameters()).device
+    drawn, generator = [], torch.Generator().manual_seed(seed)
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        batch = to_model_range(torch.from_numpy(images[some]).to(device))
+        found = model.posterior(batch, torch.from_numpy(labels[some]).to(device))
+        if found is None:
+            raise UserError("this model has no encoder, so its training images have no codes; choose prior")
+        mean, deviation = (each.cpu().double() for each in found)
+        drawn.append((mean + deviation * torch.randn(mean.shape, generator=generator, dtype=mean.dtype)).numpy())
+    return Codes(np.concatenate(drawn), labels[rows] if model.classes else np.zeros(len(rows), np.int64))
+
+
+def per_kind(wanted: torch.Tensor, classes: int) -> list[torch.Tensor]:
+    """For each class, or for the one kind of images where `classes` is 0: which of the labels (n,) are of it, bool."""
+    return [wanted == kind for kind in range(classes)] if classes else [torch.ones_like(wanted, dtype=torch.bool)]
