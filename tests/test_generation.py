@@ -77,7 +77,7 @@ def test_labels_that_are_asked_for_come_in_turn(workspace):
 
 
 def test_classes_have_their_shares_where_no_labels_are_asked_for(workspace):
-    generate_to(workspace / "some.npy", "gan", "prior", 8, 0)
+    assert generate_to(workspace / "some.npy", "gan", None, 8, 0) == "prior"  # the first that params.yaml lists
     assert sorted(greys(workspace / "some.npy")) == [1] * 6 + [2] * 2
 
 

@@ -176,7 +176,9 @@ def _print_as_far_as_possible() -> None:
 def generate(
     out: Annotated[Path, typer.Argument(help="A .png becomes a grid, a .npy an array uint8 (n, c, h, w).")],
     model: Annotated[str, typer.Option(help="A model that the pipeline has trained.")] = "gan",
-    method: Annotated[str, typer.Option(help="A sampling method listed for it in params.yaml.")] = "prior",
+    method: Annotated[
+        str | None, typer.Option(help="A sampling method listed for it in params.yaml; if none, the first.")
+    ] = None,
     n: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
     labels: Annotated[
         str, typer.Option(help="Classes for the images in turn, such as 3,5; if none, as in the training set.")
@@ -187,15 +189,31 @@ def generate(
     from pullback.generation import generate_to
 
     with _sentences():
-        generate_to(out, model, method, n, seed, _numbers(labels))
-        print(f"{n} images from {model} ({method}, seed {seed}) are in {out}")
+        used = generate_to(out, model, method, n, seed, _numbers("--labels", labels))
+        print(f"{n} images from {model} ({used}, seed {seed}) are in {out}")
 
 
-def _numbers(labels: str) -> list[int]:
+def _numbers(option: str, labels: str) -> list[int]:
     try:
         return [int(label) for label in labels.split(",")] if labels else []
     except ValueError:
-        raise UserError(f"--labels {labels!r} must be numbers of classes, such as 3,5") from None
+        raise UserError(f"{option} {labels!r} must be numbers of classes, such as 3,5") from None
+
+
+@app.command()
+def translate(
+    image: Annotated[Path, typer.Argument(help="A picture, or an .npy of images uint8 (n, c, h, w).")],
+    out: Annotated[Path, typer.Argument(help="A .png: rows of image, reconstruction, translations; .npy: an array.")],
+    source: Annotated[int, typer.Option("--from", help="The class of the image, or of all images.")],
+    to: Annotated[str, typer.Option(help="The classes that it is translated to, such as 3,5.")],
+    model: Annotated[str, typer.Option(help="A trained model that can encode images.")] = "vae",
+) -> None:
+    """Show what given images would be in other classes."""
+    from pullback.translation import translate_to
+
+    with _sentences():
+        translate_to(image, out, model, source, _numbers("--to", to))
+        print(f"{image}, its reconstruction, and what {model} makes of it in the classes {to} are in {out}")
 
 
 @app.command()

@@ -46,16 +46,18 @@ def labels_in_turn(asked: Sequence[int], n: int, name: str, classes: int) -> NDA
     return np.resize(np.array(asked, np.int64), n)
 
 
-def generate_to(out: Path, name: str, method: str, n: int, seed: int, asked: Sequence[int] = ()) -> None:
+def generate_to(out: Path, name: str, method: str | None, n: int, seed: int, asked: Sequence[int] = ()) -> str:
     """Writes `n` images of models/NAME, drawn by `method`, to `out`: a grid (.png) or an array (.npy).
 
-    Their labels are those of `asked` in turn; if none are, each class has its share of the training set.
+    Their labels are those of `asked` in turn; if none are, each class has its share of the training set. Without a
+    `method` it is the first that params.yaml lists for the model; returns its name.
 
     Raises:
         UserError: no such model, method or label, or another kind of file.
     """
     params = config.read()
     methods = params.sample.methods.get(name, {})
+    method = method or next(iter(methods), "prior")
     if method not in methods:
         raise UserError(f"sample.methods.{name} has no {method!r}; it has {', '.join(methods) or 'nothing'}")
     if out.suffix not in (".png", ".npy"):
@@ -78,3 +80,4 @@ def generate_to(out: Path, name: str, method: str, n: int, seed: int, asked: Seq
 
         with files.replacing(out) as file:
             Image.fromarray(enlarged(grid(np.concatenate(list(images))), 512)).save(file, "PNG")
+    return method
