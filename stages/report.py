@@ -1,4 +1,4 @@
-"""All results -> report/index.html: a page that shows what ran and what came of it; report/figures: its pictures."""
+"""All results -> report/index.html: what ran and what came of it; figures: its pictures; map.html: every image."""
 
 import sys
 from datetime import datetime
@@ -9,8 +9,9 @@ import numpy as np
 
 from pullback import files, plugins, tracking
 from pullback.pipeline import Stage, path, stage
+from pullback.report._map_page import render_map
 from pullback.report._page import render
-from pullback.report._results import Results
+from pullback.report._results import Images, Results
 
 IMAGES, SAMPLES, MANIFOLD, OUT = Path("data/images"), Path("data/samples"), Path("data/manifold"), Path("report")
 PROGRAMS = ["torch", "numpy", "scikit-learn"]  # on which the numbers depend
@@ -29,7 +30,9 @@ def main() -> None:
         for figure in (figure for section in sections.values() for figure in section.figures):
             files.write_bytes(OUT / "figures" / f"{figure.name}.png", figure.png)
         files.write_text(OUT / "index.html", render(results, sections))
-        run.tracked.publish(OUT / "index.html", "report")
+        files.write_text(OUT / "map.html", render_map(results))
+        for page in ("index.html", "map.html"):
+            run.tracked.publish(OUT / page, "report")
 
 
 def read(run: Stage) -> Results:
@@ -45,6 +48,7 @@ def read(run: Stage) -> Results:
         if any(score in scores for each in evaluations.values() for scores in each["methods"].values())
     }
     per_model = [f"{each}@{model}" for each in ("train", "sample", "embed", "evaluate") for model in models]
+    pictures = files.read_array(MANIFOLD / "images.npy", mmap=True)
     stages = ["download", "prepare", "extractor", "embed-real", *per_model, "compare", "manifold"]
     return Results(
         params=run.params.model_dump(),
@@ -55,6 +59,7 @@ def read(run: Stage) -> Results:
         samples={source: files.read_array(folder / "images.npy", mmap=True) for source, folder in methods.items()},
         labels={source: files.read_array(file) for source, file in labels.items()},
         reconstructions={model: files.read_array(file) for model, file in encoded.items() if file.exists()},
+        paths={model: paths(SAMPLES / model / "paths") for model in models},
         curves={model: files.read_table(path("metrics", f"train@{model}", ".csv")) for model in models},
         training_scores={model: files.read_table(path("metrics", f"train@{model}", "-scores.csv")) for model in models},
         trainings={model: files.read_json(path("metrics", f"train@{model}", ".json")) for model in models},
@@ -64,12 +69,24 @@ def read(run: Stage) -> Results:
         manifold=files.read_json(Path("metrics/manifold.json")),
         maps={name: files.read_array(MANIFOLD / "maps" / f"{name}.npy") for name in run.params.manifold.maps},
         map_sources=np.array(files.read_json(MANIFOLD / "sources.json")),
-        examples=files.read_array(MANIFOLD / "images.npy", mmap=True)[files.read_array(MANIFOLD / "examples.npy")],
+        map_images=pictures,
+        map_labels=files.read_array(MANIFOLD / "labels.npy"),
+        map_clusters=files.read_array(MANIFOLD / "clusters.npy"),
+        map_neighbors=files.read_array(MANIFOLD / "neighbors.npy"),
+        map_distances=files.read_array(MANIFOLD / "distances.npy"),
+        examples=pictures[files.read_array(MANIFOLD / "examples.npy")],
         versions={"Python": sys.version.split()[0]} | {name: version(name) for name in PROGRAMS},
         revision=revision(),
         speeds={each: files.read_json(path("metrics/speed", each, ".json")) for each in stages},
         recorded={"Rendered": f"{datetime.now():%Y-%m-%d %H:%M}", "MLflow run of the pipeline": run.tracked.parent_id},
     )
+
+
+def paths(folder: Path) -> dict[str, Images]:
+    """(pairs, steps, c, h, w) by kind."""
+    found = {file.parent.name: files.read_array(file) for file in sorted(folder.glob("*/images.npy"))}
+    pairs = len(files.read_array(folder / "labels.npy"))
+    return {kind: images.reshape(pairs, -1, *images.shape[1:]) for kind, images in found.items()}
 
 
 def revision() -> str:

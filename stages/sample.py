@@ -1,9 +1,12 @@
 """models/MODEL -> data/samples/MODEL/METHOD: images drawn by every sampling method that params list for the model.
 
 Those of further trainings of the model, models/MODEL/repeats/1 and so on, go to data/samples/MODEL/repeats/1/METHOD.
+Paths between images go to data/samples/MODEL/paths/KIND, those of one kind after each other, and the class of each to
+paths/labels.npy.
 """
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from pullback import files, plugins
 from pullback.generation import batches
 from pullback.models._model import Model, draw, labels_like, to_model_range
 from pullback.pipeline import stage, trainings
+from pullback.sampling.interpolation import strips
 from pullback.training import checkpoint
 from pullback.training.device import device
 
@@ -34,12 +38,20 @@ def main(name: str) -> None:
             labels = labels_like(train_labels, count, seed, model.classes)
             for method, params in run.params.sample.methods[name].items():
                 sampler = plugins.load("sampling", method).sampler(model, train, train_labels, params, seed)
+                start = time.perf_counter()
                 with files.ArrayWriter(out / training / method / "images.npy", train.shape[1:], np.uint8) as images:
                     for batch in batches(model, sampler, labels, seed, on):
                         images.append(batch)
+                pace = count / (time.perf_counter() - start)  # what the method learned first is not in it
+                run.speeds.setdefault(f"{method}_images_per_second", round(pace, 1))
                 files.write_array(out / training / method / "labels.npy", labels)
                 run.images += count
-        reconstruct(checkpoint.load(Path("models") / name, on), test, test_labels, out, on)
+        model = checkpoint.load(Path("models") / name, on)
+        reconstruct(model, test, test_labels, out, on)
+        classes, paths = strips(model, test, test_labels, run.seed)
+        files.write_array(out / "paths/labels.npy", classes)
+        for kind, each in paths.items():
+            files.write_array(out / "paths" / kind / "images.npy", each.reshape(-1, *each.shape[2:]))
 
 
 def reconstruct(

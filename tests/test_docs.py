@@ -38,7 +38,8 @@ def test_every_file_that_the_readme_shows_or_names_exists() -> None:
         assert (ROOT / name).is_file(), name
 
 
-def test_the_table_of_speeds_is_that_of_the_last_measurement() -> None:
+def test_the_tables_of_measurements_are_those_of_the_last_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "bench")
     for results in (ROOT / "metrics/bench").glob("*.json"):
         table = runpy.run_path(str(ROOT / f"bench/{results.stem}.py"))["table"]
         assert table(json.loads(results.read_text())) in README

@@ -26,7 +26,7 @@ LAYERS = {
     "plugins": [],
     "files": [],
     "download": [],
-    "neighbors": [],
+    "neighbors": ["threads"],
     "pictures": [],
     "threads": [],
     "gate": [],
@@ -56,6 +56,8 @@ FREE = [
     "selection",
     "sets",
     "space",
+    "study",
+    "translation",
 ]  # they put the pieces together, as the stages do
 
 # Modules of others -> the only ones of ours that may import them.
@@ -77,6 +79,7 @@ RESERVED = {
         "space",
         "tracking",
         "training",
+        "translation",
     ],
 }
 

@@ -117,9 +117,11 @@ class Evaluate(Params):
 
 
 class Manifold(Params):
-    max_points: Annotated[int, Field(ge=10)] = 500
+    max_points: Annotated[int, Field(ge=10)] = 300
     neighbors: Annotated[int, Field(ge=2)] = 10
     clusters: Annotated[int, Field(ge=2)] = 10
+    min_cluster_size: Annotated[int, Field(ge=2)] = 10
+    topology_points: Annotated[int, Field(ge=3)] | None = 200
     maps: ManifoldMaps
 
 

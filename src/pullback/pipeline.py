@@ -32,6 +32,8 @@ class Stage:
         self.name, self.params, self.seed, self.tracked = name, params, params.seed, tracked
         self.images = 0
         """How many images the stage has worked through; the stage counts them, for its images per second."""
+        self.speeds: dict[str, float] = {}
+        """More that the stage says of its speed, by name."""
 
 
 def path(folder: str, stage: str, suffix: str) -> Path:
@@ -140,7 +142,7 @@ def _vanishing(folders: Sequence[Path]) -> Iterator[None]:
 
 
 def _record_speed(stage: Stage, seconds: float) -> None:
-    speed = {"seconds": round(seconds, 3)}
+    speed = {"seconds": round(seconds, 3)} | stage.speeds
     if stage.images:
         speed["images_per_second"] = round(stage.images / seconds, 1)
     files.write_json(path("metrics/speed", stage.name, ".json"), speed)

@@ -82,6 +82,34 @@ def findings() -> dict[str, Any]:
     }
 
 
+MEASURED = {"trustworthiness": 0.98, "continuity": 0.97, "shepard": 0.9}
+
+
+def clusters(sources: list[str]) -> dict[str, Any]:
+    missed = {"cluster": 1, "real_share": 0.4, "fake_share": 0.1, "p_value": 1e-4}
+    return {
+        "clusters": 2,
+        "shares": {"real": [0.5, 0.4], "gan prior": [0.6, 0.4], "vae prior": [0.9, 0.1]},
+        "modes": {source: {"missing": [], "over_produced": []} for source in sources[1:]}
+        | {"vae prior": {"missing": [missed], "over_produced": []}},
+        "agreement": {"ari": 0.7, "nmi": 0.75, "silhouette": None},
+    }
+
+
+def way(length: float, realism: float) -> dict[str, float]:
+    return {"pixel_length": 1.25, "feature_length": length, "realism": realism, "least_realism": realism / 2}
+
+
+def neighbors(sources: np.ndarray, m: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 2, m): the nearest real and generated points, and how far they are, in features made up for it."""
+    features = np.random.default_rng(1).normal(size=(len(sources), 2))
+    distances = np.linalg.norm(features[:, None] - features, axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    groups = [np.where(kind, distances, np.inf) for kind in (sources == "real", sources != "real")]
+    nearest = np.stack([group.argsort(axis=1)[:, :m] for group in groups], axis=1)
+    return nearest, np.take_along_axis(distances[:, None], nearest, axis=-1)
+
+
 @pytest.fixture
 def parts() -> Any:
     """The arguments of `Results` for images of a size and number of channels; a test may change some."""
@@ -93,6 +121,7 @@ def parts() -> Any:
         def images(n: int) -> np.ndarray:
             return rng.integers(0, 256, (n, channels, size, size), np.uint8)
 
+        nearest, distances = neighbors(np.repeat(sources, 20))
         counts = {"train": {"cat": 30, "<dog>": 30}, "test": {"cat": 20, "<dog>": 20}}
         return {
             "params": {
@@ -125,6 +154,12 @@ def parts() -> Any:
             "samples": {source: images(40) for source in sources[1:]},
             "labels": {source: np.full(40, -1) for source in sources},
             "reconstructions": {"vae": images(32)},
+            "paths": {
+                "gan": {kind: images(27).reshape(3, 9, channels, size, size) for kind in ("geodesic", "straight")},
+                "vae": {
+                    kind: images(27).reshape(3, 9, channels, size, size) for kind in ("geodesic", "pixels", "straight")
+                },
+            },
             "curves": {
                 "gan": {"seen_images": np.array([64.0, 128.0]), "discriminator_accuracy": np.array([0.5, 0.75])},
                 "vae": {"seen_images": np.array([64.0, 128.0]), "kl": np.array([3.0, 2.0])},
@@ -143,14 +178,51 @@ def parts() -> Any:
             "manifold": {
                 "points": dict.fromkeys(sources, 20),
                 "components": 2,
-                "dimension": {source: estimate(5) for source in sources},
-                "cluster_shares": {"real": [0.5, 0.5], "gan prior": [0.6, 0.4], "vae prior": [0.9, 0.1]},
-                "missed_clusters": {"gan prior": [], "vae prior": [1]},
-                "maps": {"tsne": {"trustworthiness": 0.98, "continuity": 0.97, "embedded_share": 0.75}},
+                "dimension": {source: {"two_nn": estimate(5), "maximum_likelihood": estimate(6)} for source in sources},
+                "kmeans": clusters(sources),
+                "hdbscan": clusters(sources) | {"agreement": None},
+                "features": {"prediction": {"knn": dict.fromkeys(sources, estimate(0.5))}},
+                "maps": {
+                    "tsne": {
+                        "all": MEASURED,
+                        "sources": dict.fromkeys(sources, MEASURED),
+                        "prediction": {"logistic": {"real": estimate(0.4)}},
+                        "embedded_share": 0.75,
+                    }
+                },
+                "sweep": {
+                    "neighbors": 5,
+                    "reason": "the graph is in one piece",
+                    "steps": [
+                        {"k": 4, "components": 2, "agreement": 1.0},
+                        {"k": 5, "components": 1, "agreement": 0.99},
+                    ],
+                },
+                "topology": {
+                    "points": 10,
+                    "lengths": [0.0, 1.0, 2.0],
+                    "homology": [
+                        {
+                            "distances": {"floor": 0.125, "gan prior": value, "vae prior": None},
+                            "betti": {key: [10, 4, 1] for key in ["floor", *sources]},
+                        }
+                        for value in (0.25, 0.5)
+                    ],
+                },
+                "shortest_paths": [{"euclidean": 3.0, "geodesic": 4.0, "correlation": -0.5, "path": [0, 7, 3]}],
+                "paths": {
+                    "gan": {"straight": way(1.6, 0.9), "geodesic": way(1.2, 0.7)},
+                    "vae": {"pixels": way(1.5, 0.6), "straight": way(1.4, 1.1), "geodesic": way(1.1, 1.3)},
+                },
             },
             "maps": {"tsne": np.where(np.arange(60)[:, None] < 15, np.nan, rng.normal(size=(60, 2)))},
             "map_sources": np.repeat(sources, 20),
             "examples": images(2),
+            "map_images": images(60),
+            "map_labels": np.resize([0, 1, 1, -1], 60),
+            "map_clusters": np.resize([0, 1], 60),
+            "map_neighbors": nearest,
+            "map_distances": distances,
             "versions": {"Python": "3.11.2"},
             "revision": "abc123",
             "speeds": {"download": {"seconds": 0.5}, "train@gan": {"seconds": 20.0, "images_per_second": 1500.0}},

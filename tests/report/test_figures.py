@@ -55,3 +55,9 @@ def test_chart_is_neutral_to_the_theme_and_repeatable():
 def test_real_is_grey_and_the_others_differ():
     sources = ["real", "gan prior", "vae prior", "vae gmm"]
     assert len({color(source, sources) for source in sources}) == 4
+
+
+def test_more_images_than_columns_become_smaller():
+    images = np.zeros((18, 1, 8, 8), np.uint8)
+    assert "--part:100%" in picture("rows", images, "two rows", rows=2).html
+    assert "--part:37.5%" in picture("row", images[:3], "three").html

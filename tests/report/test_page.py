@@ -18,11 +18,14 @@ ORDER = [
     "images",
     "realism",
     "reconstructions",
+    "paths",
     "curves",
     "scores",
     "copies",
     "modes",
     "maps",
+    "clusters",
+    "geometry",
     "cost",
 ]
 
@@ -63,7 +66,9 @@ def test_only_the_cost_differs_between_two_runs_of_the_same_results(results):
 
 def test_the_page_requests_nothing(results):
     html = page(results)
-    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^"']*""", html)
+    assert not re.findall(r"""src\s*=\s*["'](?!data:)[^"']*""", html)
+    links = set(re.findall(r"""href\s*=\s*["'](?!data:|#)([^"']*)""", html))
+    assert links == {"map.html"}  # beside the page; asked for by a reader alone
     assert not re.findall(r"""@import|url\(["']?(?!#)""", html)
     assert "<script" not in html
 
@@ -97,10 +102,13 @@ def test_data_without_classes_models_without_encoders_maps_without_logits(parts)
     evaluations = {model: each | {"class_shares": {}} for model, each in ordinary["evaluations"].items()}
     prepared = ordinary["prepared"] | {"classes": [], "per_class": {"train": {}, "test": {}}}
     pixels = {"name": "pixels", "digest": "0ff", "resize": "none"}
-    html = page(Results(**parts(evaluations=evaluations, prepared=prepared, reconstructions={}, feature_map=pixels)))
+    html = page(
+        Results(**parts(evaluations=evaluations, prepared=prepared, reconstructions={}, paths={}, feature_map=pixels))
+    )
     assert "Images per class" not in html
     assert "Classes" not in html
     assert "None of the models can encode an image." in html
+    assert "No two images could be joined." in html
 
 
 def test_one_model_alone(parts):
@@ -158,9 +166,12 @@ def test_many_sources(parts):
     shares = {f"way{i}": [0.5, 0.5] for i in range(7)} | {"real": [0.5, 0.5]}
     changes = {"methods": {f"way{i}": scores for i in range(7)}, "class_shares": shares, "findings": {}}
     whole["evaluations"] = {"vae": whole["evaluations"]["vae"] | changes}
-    for key in ("points", "dimension", "cluster_shares"):
+    for key in ("points", "dimension"):
         whole["manifold"][key] = dict.fromkeys(["real", *sources], whole["manifold"][key]["real"])
-    whole["manifold"]["missed_clusters"] = {source: [] for source in sources}
+    whole["manifold"]["topology"] = None
+    for key in ("kmeans", "hdbscan"):
+        whole["manifold"][key]["shares"] = {source: [0.5, 0.5] for source in ["real", *sources]}
+        whole["manifold"][key]["modes"] = {}
     whole["map_sources"] = np.resize(["real", *sources], 60)
     html = page(Results(**whole))
     assert all(source.replace("vae", "VAE") in html for source in sources)

@@ -8,7 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pullback.report import copies, cost, curves, images, maps, modes, realism, reconstructions, scores, what_ran
+from pullback.report import (
+    clusters,
+    copies,
+    cost,
+    curves,
+    geometry,
+    images,
+    maps,
+    modes,
+    paths,
+    realism,
+    reconstructions,
+    scores,
+    what_ran,
+)
 from pullback.report._figures import Figure
 from pullback.report._results import Results
 
@@ -245,11 +259,43 @@ def test_class_shares_are_left_out_where_the_feature_map_knows_other_classes(par
     assert "Classes" not in scores.section(Results(**whole)).html
 
 
-def test_maps_mark_missed_clusters_and_tell_what_could_not_be_placed(results):
+def test_maps_tell_what_could_not_be_placed_and_what_each_source_makes_of_them(results):
     told = text(maps.section(results).html)
-    assert told.count("missed by VAE prior") == 1
     assert "75.0% of the images placed" in told
     assert "falls into 2 parts" in told
+    assert "t-SNE, GAN prior 0.980 0.970 0.900" in told
+    assert "features, nearest neighbours 50.0% (45.0 to 55.0)" in told
+    assert "t-SNE, logistic regression 40.0% (36.0 to 44.0)" in told
+
+
+def test_maps_predict_nothing_where_there_are_no_classes(parts):
+    whole = parts()
+    for found in (whole["manifold"]["features"], whole["manifold"]["maps"]["tsne"]):
+        found["prediction"] = {}
+    assert "know the classes" not in maps.section(Results(**whole)).html
+
+
+def test_clusters_mark_what_is_missing_and_how_they_agree_with_the_classes(results):
+    told = text(clusters.section(results).html)
+    assert told.count("missing from VAE prior (p = 1·10⁻⁴)") == 1
+    assert "k-means 2 10.0% 0.700 0.750" in told
+    assert "HDBSCAN 2 10.0%" in told
+
+
+def test_geometry_tells_the_graph_the_paths_and_the_dimensions(results):
+    section = geometry.section(results)
+    told = text(section.html)
+    assert "Good is k = 5: the graph is in one piece." in told
+    assert "3.0 straight, 4.0 along the data, correlation \N{MINUS SIGN}0.50" in told
+    assert (rows(section.figures[0])[0][:3] == results.map_images[[0, 7, 3]]).all()
+    assert "GAN prior 20 5.0 (4.5 to 5.5) 6.0 (5.4 to 6.6)" in told
+    assert "components loops floor 0.125 0.125 GAN prior 0.250 0.500 VAE prior" in told
+
+
+def test_geometry_without_homology(parts):
+    whole = parts()
+    whole["manifold"]["topology"] = None
+    assert "Topology" not in geometry.section(Results(**whole)).html
 
 
 def test_images_without_labels_are_the_first_of_each_source(results):
@@ -289,6 +335,39 @@ def test_reconstructions_come_in_strips_of_pairs(results):
     assert [figure.name for figure in reconstructions.section(results).figures] == [
         f"reconstructions-vae-{i}" for i in range(3)
     ]
+
+
+def test_paths_stand_under_each_other_kind_by_kind(results):
+    figures = paths.section(results).figures
+    assert [figure.name for figure in figures] == [f"paths-{model}-{i}" for model in ("gan", "vae") for i in range(3)]
+    for kind, row in zip(("pixels", "straight", "geodesic"), rows(figures[4], 3), strict=True):
+        assert (row == results.paths["vae"][kind][1]).all()
+
+
+def test_few_and_every_second_of_large_images_are_shown(parts):
+    whole = parts(128)
+    _, vae = paths.section(Results(**whole)).figures
+    pixels = np.array(Image.open(io.BytesIO(vae.png)))[..., 0]
+    assert (pixels[5:133, 5:133] == whole["paths"]["vae"]["pixels"][0, 0, 0]).all()
+    assert (pixels[5:133, -133:-5] == whole["paths"]["vae"]["pixels"][0, 8, 0]).all()
+    assert pixels.shape[1] == 5 * 139 - 1
+
+
+def test_paths_tell_the_shortest_and_the_most_realistic(results):
+    gan, vae = text(paths.section(results).html).split(" VAE ", 1)
+    assert "straight in the latent space 1.25 1.60 0.90 0.45 geodesic in the latent space 1.25 1.20 0.70 0.35" in gan
+    assert "straight in pixels" not in gan.split("GAN", 1)[1]
+    shortest = "Shortest in features: geodesic in the latent space"
+    assert f"{shortest} (1.20). Most realistic: straight in the latent space (0.90). These are of 3 paths" in gan
+    assert f"{shortest} (1.10). Most realistic: geodesic in the latent space (1.30)." in vae
+
+
+def test_paths_that_look_equal_are_told_together(parts):
+    whole = parts()
+    found = whole["manifold"]["paths"]["gan"]
+    found["straight"]["realism"] = found["geodesic"]["realism"] + 0.001
+    told = text(paths.section(Results(**whole)).html)
+    assert "Most realistic: straight in the latent space and geodesic in the latent space (0.70)." in told
 
 
 def test_training_shows_the_curves_and_the_choice_of_the_weights(results):
@@ -347,3 +426,9 @@ def test_curves_are_said_to_be_of_the_first_training_where_there_are_more(parts)
 
 def test_cost_adds_up(results):
     assert "total 20.5" in text(cost.section(results).html)
+    assert "sampling method" not in cost.section(results).html
+
+
+def test_cost_names_the_pace_of_each_sampling_method(parts):
+    speeds = {"sample@vae": {"seconds": 3.0, "gmm_images_per_second": 2345.6}}
+    assert "VAE gmm 2,346" in text(cost.section(Results(**parts(speeds=speeds))).html)

@@ -35,15 +35,13 @@ class Params(config.Params):
 
 
 @dataclass(frozen=True)
-class Modes:
-    """What k bins hold of two sets.
+class Departures:
+    """Which of k bins hold too few or too many of a set's images.
 
-    real_shares, fake_shares: float64 (k,), each sums to 1.
+    real_shares, fake_shares: float64 (k,), each sums to 1, less the images in no bin.
     p_values: float64 (k,), after Holm: naming all bins below 0.05 names one falsely in at most 5 % of draws.
     missing: int64, the bins whose fake share is below a third of the real one, significantly; the largest loss first.
     over_produced: int64, the bins whose fake share is above the real one, significantly; the largest gain first.
-    centres: float64 (k, d).
-    real_bins, fake_bins: int64 (n,) and (m,), the bin of each image.
     """
 
     real_shares: NDArray[np.float64]
@@ -51,6 +49,23 @@ class Modes:
     p_values: NDArray[np.float64]
     missing: NDArray[np.int64]
     over_produced: NDArray[np.int64]
+
+    def told(self, bin: int) -> dict[str, float]:
+        return {
+            "real_share": float(self.real_shares[bin]),
+            "fake_share": float(self.fake_shares[bin]),
+            "p_value": float(self.p_values[bin]),
+        }
+
+
+@dataclass(frozen=True)
+class Modes(Departures):
+    """What k bins hold of two sets.
+
+    centres: float64 (k, d).
+    real_bins, fake_bins: int64 (n,) and (m,), the bin of each image.
+    """
+
     centres: NDArray[np.float64]
     real_bins: NDArray[np.int64]
     fake_bins: NDArray[np.int64]
@@ -70,10 +85,7 @@ def findings(real: Set, fake: Set, params: Params, seed: int) -> dict[str, Any]:
     modes = mode_shares(real.features, fake.features, params.bins, seed)
 
     def told(index: int) -> dict[str, Any]:
-        return {
-            "real_share": float(modes.real_shares[index]),
-            "fake_share": float(modes.fake_shares[index]),
-            "p_value": float(modes.p_values[index]),
+        return modes.told(index) | {
             "real_examples": _examples(real, modes.real_bins == index, modes.centres[index]),
             "fake_examples": _examples(fake, modes.fake_bins == index, modes.centres[index]),
         }
@@ -102,18 +114,10 @@ def mode_shares(real: ArrayLike, fake: ArrayLike, bins: int, seed: int = 0) -> M
     middle = centres(real, bins, seed, "bins")
     labels = cell_of(real, middle), cell_of(fake, middle)
     p, q = (_shares(each, bins) for each in labels)
-    raw = _p_values(p, q, n, m)
-    corrected = _holm(raw)
-    order = np.argsort(q - p, kind="stable")
-    named = order[corrected[order] < _LEVEL]
-    ndb = float((raw < _LEVEL).mean())
+    ndb = float((_p_values(p, q, n, m) < _LEVEL).mean())
     unbiased = jackknife(lambda a, b: _js_divergence(_shares(a, bins), _shares(b, bins)), *labels, seed)
     return Modes(
-        p,
-        q,
-        corrected,
-        missing=named[3 * q[named] < p[named]],
-        over_produced=named[q[named] > p[named]][::-1],
+        **vars(departures(*labels, bins)),
         centres=middle,
         real_bins=labels[0],
         fake_bins=labels[1],
@@ -122,8 +126,22 @@ def mode_shares(real: ArrayLike, fake: ArrayLike, bins: int, seed: int = 0) -> M
     )
 
 
+def departures(real_bins: NDArray[np.int64], fake_bins: NDArray[np.int64], bins: int) -> Departures:
+    """The bins, from 0 to `bins` - 1, that hold too few or too many fake images; -1 is the bin of an image in none.
+
+    Given are the bins int64 (n,) of the real images and (m,) of the fake ones.
+    """
+    p, q = (_shares(each, bins) for each in (real_bins, fake_bins))
+    corrected = _holm(_p_values(p, q, len(real_bins), len(fake_bins)))
+    order = np.argsort(q - p, kind="stable")
+    named = order[corrected[order] < _LEVEL]
+    return Departures(
+        p, q, corrected, missing=named[3 * q[named] < p[named]], over_produced=named[q[named] > p[named]][::-1]
+    )
+
+
 def _shares(labels: NDArray[np.int64], bins: int) -> NDArray[np.float64]:
-    return np.bincount(labels, minlength=bins) / len(labels)
+    return np.bincount(labels[labels >= 0], minlength=bins) / len(labels)
 
 
 def _p_values(p: NDArray[np.float64], q: NDArray[np.float64], n: int, m: int) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 GREY = "#8a8f98"
 PALETTE = ["#d9730d", "#2b83ba", "#1a9d77", "#b8609a", "#a8871a"]  # told apart by the colour-blind, on white and black
 INK = "#010203"  # in the page it becomes the colour of the text
+SMALL = 64  # pixels up to which images are in the page as they are; larger ones are compressed, to keep it light
 WIDTH = 520  # pixels of a row of images, at least
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -80,8 +81,8 @@ def picture(
 ) -> Figure:
     """Images (n, c, h, w) in rows with transparent gaps, their pixels enlarged to sharp squares.
 
-    In `rows` rows; if not given, in as many as rows of `columns` images are needed. Fewer in a row stay as large.
-    Images that are not `shown` (n,) leave their places free.
+    In `rows` rows; if not given, in as many as rows of `columns` images are needed. Fewer in a row stay as large, more
+    become smaller. Images that are not `shown` (n,) leave their places free.
     """
     from PIL import Image
 
@@ -93,12 +94,15 @@ def picture(
         opaque[~shown] = 0
     pixels = np.dstack([grid(np.pad(layer, ((0, 0), (0, 0), margin, margin)), across) for layer in (images, opaque)])
     pixels = enlarged(pixels, WIDTH * across // columns(size))
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png")
-    image = Markup('<img alt="{}" style="--part:{:.4g}%" src="data:image/png;base64,{}">').format(
-        alt, 100 * across / columns(size), b64encode(buffer.getvalue()).decode()
+    png, light = io.BytesIO(), io.BytesIO()
+    Image.fromarray(pixels).save(png, "png")
+    if size > SMALL:
+        Image.fromarray(pixels).save(light, "webp", quality=90)
+    shown_as = ("webp", light) if size > SMALL else ("png", png)
+    image = Markup('<img alt="{}" style="--part:{:.4g}%" src="data:image/{};base64,{}">').format(
+        alt, 100 * min(1, across / columns(size)), shown_as[0], b64encode(shown_as[1].getvalue()).decode()
     )
-    return Figure(name, _captioned(image, caption), buffer.getvalue())
+    return Figure(name, _captioned(image, caption), png.getvalue())
 
 
 def chart(

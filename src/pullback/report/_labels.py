@@ -9,6 +9,7 @@ LABELS = {
     "ema": "EMA",
     "fid": "FID",
     "gan": "GAN",
+    "gmm": "GMM",
     "inception_score": "classifier score",
     "isomap": "Isomap",
     "iwae": "IWAE",
@@ -19,6 +20,7 @@ LABELS = {
     "pca": "PCA",
     "precision_recall": "precision and recall",
     "tsne": "t-SNE",
+    "umap": "UMAP",
     "vae": "VAE",
 }
 

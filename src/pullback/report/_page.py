@@ -15,15 +15,19 @@ HERE = Path(__file__).parent
 
 def render(results: Results, sections: Mapping[str, Section]) -> str:
     """The page: its summary, and the sections by name, in their order."""
+    return filled("page.html.j2", title=title(results), summary=summary(results), sections=sections)
+
+
+def filled(template: str, **values: object) -> str:
+    """A template of this folder, with the style that all pages of the report share."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("page.html.j2").render(
-        title=f"{joined(results.evaluations)} on {label(results.prepared['name'])}",
-        summary=summary(results),
-        style=Markup((HERE / "style.css").read_text()),
-        sections=sections,
-    )
+    return environment.get_template(template).render(style=Markup((HERE / "style.css").read_text()), **values)
+
+
+def title(results: Results) -> str:
+    return f"{joined(results.evaluations)} on {label(results.prepared['name'])}"
 
 
 def summary(results: Results) -> str:

@@ -29,6 +29,8 @@ class Results:
     """(n,) by source, "real" among them: the class that an image is of or was asked for; -1 = none."""
     reconstructions: dict[str, Images]
     """(m, c, h, w) by model, of the first m of `real`; only of models that can encode."""
+    paths: dict[str, dict[str, Images]]
+    """(pairs, steps, c, h, w) by model and kind: `pixels` (only of models that can encode), `straight`, `geodesic`."""
     curves: dict[str, dict[str, NDArray[np.float64]]]
     """By model, the columns of its training curve, among them `seen_images`; NaN where a point lacks a number."""
     training_scores: dict[str, dict[str, NDArray[np.float64]]]
@@ -42,11 +44,21 @@ class Results:
     comparisons: dict[str, Any]
     """metrics/compare.json: the verdicts on every two sources."""
     manifold: dict[str, Any]
-    """metrics/manifold.json: scores of the maps, shares of the clusters, dimensions."""
+    """metrics/manifold.json: scores of the maps, shares of the clusters, dimensions, what is known of the paths."""
     maps: dict[str, NDArray[np.float64]]
     """Coordinates (n, 2) by method, NaN for points that it cannot place."""
     map_sources: NDArray[np.str_]
     """(n,), the source of each point."""
+    map_images: Images
+    """(n, c, h, w), the image of each point."""
+    map_labels: NDArray[np.int64]
+    """(n,), the class that the image of each point is of or was asked for; -1 = none."""
+    map_clusters: NDArray[np.int64]
+    """(n,), the cluster of each point, a row of `examples`."""
+    map_neighbors: NDArray[np.int64]
+    """(n, 2, m), for each point the m real and the m generated points nearest in the features, itself left out."""
+    map_distances: NDArray[np.float64]
+    """(n, 2, m), how far away they are, ascending."""
     examples: Images
     """(k, c, h, w), the real image nearest to the centre of each cluster."""
     versions: dict[str, str]

@@ -1,8 +1,13 @@
 """How long did it take? The only section that differs between two runs of the same results."""
 
+from markupsafe import Markup
+
+from pullback.report._labels import label
 from pullback.report._results import Results
-from pullback.report._section import Section, definitions, paragraph, table
+from pullback.report._section import NOTHING, Section, definitions, paragraph, table
 from pullback.report._shares import bar
+
+RATE = "_images_per_second"
 
 
 def section(results: Results) -> Section:
@@ -15,4 +20,15 @@ def section(results: Results) -> Section:
     total = ["total", "", f"{sum(seconds.values()):,.1f}", ""]
     note = paragraph("Of each stage in the run that made its outputs; this report comes on top.")
     costs = table(["", "", "seconds", "images per second"], [*rows, total], "costs")
-    return Section("Cost", note + costs + definitions(results.recorded))
+    return Section("Cost", note + costs + _methods(results) + definitions(results.recorded))
+
+
+def _methods(results: Results) -> Markup:
+    """What each sampling method costs; what it learns before its first draw is not in it."""
+    rows = [
+        [label(f"{stage.removeprefix('sample@')} {key.removesuffix(RATE)}"), f"{value:,.0f}"]
+        for stage, speed in results.speeds.items()
+        for key, value in speed.items()
+        if key.endswith(RATE)
+    ]
+    return table(["sampling method", "images per second"], rows) if rows else NOTHING

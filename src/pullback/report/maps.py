@@ -1,18 +1,22 @@
-"""Where do generated images lie among the real ones?"""
+"""Where do generated images lie among the real ones, and how far may the maps that show it be trusted?"""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
 
-from pullback.report._figures import Figure, chart, color, picture
+from pullback.report._figures import Figure, chart, color
 from pullback.report._labels import interval, label, number
 from pullback.report._results import Results
-from pullback.report._section import Section, gallery, heading, paragraph, table
-from pullback.report._shares import share_cards
+from pullback.report._section import NOTHING, Section, gallery, heading, paragraph, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+LINK = Markup(
+    '<p><a href="map.html">Open the interactive map</a>: each point with its image, its class, its cluster '
+    "and the images most like it.</p>\n"
+)
 
 
 def section(results: Results) -> Section:
@@ -25,12 +29,7 @@ def section(results: Results) -> Section:
         f"most 1 and judge {results.params['manifold']['neighbors']} neighbours. The graph that joins each image to as "
         f"many {'is in one piece' if parts == 1 else f'falls into {parts:,} parts'}."
     )
-    examples = [
-        picture(f"cluster-{k}", example[None], f"A typical real image of cluster {k}")
-        for k, example in enumerate(results.examples)
-    ]
-    html = note + gallery(maps, "large") + _clusters(results, examples) + _dimensions(results)
-    return Section("Maps", html, [*maps, *examples])
+    return Section("Maps", note + LINK + gallery(maps, "large") + _trust(results) + _prediction(results), maps)
 
 
 def _map(results: Results, method: str) -> Figure:
@@ -50,35 +49,58 @@ def _map(results: Results, method: str) -> Figure:
         axes.spines[:].set_visible(False)
 
     scores = results.manifold["maps"][method]
-    told = f"trustworthiness {scores['trustworthiness']:.3f}, continuity {scores['continuity']:.3f}"
+    told = f"trustworthiness {scores['all']['trustworthiness']:.3f}, continuity {scores['all']['continuity']:.3f}"
     if scores.get("embedded_share", 1) < 1:
         told += f", {scores['embedded_share']:.1%} of the images placed"
     return chart(f"map-{method}", draw, f"{label(method)} of all sources: {told}", told, size=(5.2, 4.4))
 
 
-def _clusters(results: Results, examples: list[Figure]) -> Markup:
-    missed = results.manifold["missed_clusters"]
-    by = [[label(source) for source in missed if k in missed[source]] for k in range(len(examples))]
-    notes = [f"missed by {', '.join(sources)}" if sources else "" for sources in by]
-    shares = {source: results.manifold["cluster_shares"][source] for source in results.sources}
+MEASURES = {
+    "trustworthiness": "trustworthiness",
+    "continuity": "continuity",
+    "shepard": "Shepard correlation",
+    "neighborhood_hit": "neighbours of the same class",
+}
+
+
+def _trust(results: Results) -> Markup:
+    """Each map on each source apart."""
     text = paragraph(
-        "Kinds of real images, found by k-means: a typical one, and the percentage of the images of each source that "
-        "belong to it. Missed means less than a third of the real share."
+        "The same maps, judged on each source by itself: a map may tear one source apart and keep another whole. "
+        "Shepard correlation: do distances in the map follow the distances along the data (Spearman's)?"
     )
-    return heading("Clusters") + text + share_cards([example.html for example in examples], shares, notes)
-
-
-def _dimensions(results: Results) -> Markup:
-    text = paragraph("Along how many directions the features vary at the scale of nearest neighbours (TwoNN).")
-    found = {source: results.manifold["dimension"][source] for source in results.sources}
     rows = (
-        [
-            label(source),
-            f"{results.manifold['points'][source]:,}",
-            number(each["value"], 1),
-            interval(each["low"], each["high"], 1),
-        ]
-        for source, each in found.items()
-        if each  # none for a model that draws fewer than three different images
+        [f"{label(method)}, {label(source)}", *(number(found[key], 3) if key in found else "" for key in MEASURES)]
+        for method in results.maps
+        for source in results.sources
+        if (found := results.manifold["maps"][method]["sources"][source])
     )
-    return heading("Intrinsic dimension") + text + table(["", "images", "dimension", "95 % interval"], rows)
+    return heading("How far a map may be trusted") + text + table(["", *MEASURES.values()], rows)
+
+
+def _prediction(results: Results) -> Markup:
+    """Nothing for data without classes."""
+    maps = results.manifold["maps"]
+    spaces = {"features": results.manifold["features"], **{method: maps[method] for method in results.maps}}
+    rows = [
+        [f"{label(space)}, {LAYERS[layer]}", *(_accuracy(told.get(source)) for source in results.sources)]
+        for space, found in spaces.items()
+        for layer, told in found["prediction"].items()
+    ]
+    if not rows:
+        return NOTHING
+    text = paragraph(
+        "A prediction layer on the coordinates of labelled real images guesses the class: of real images that it has "
+        "not learned from, and of generated ones, where it is right if it guesses what was asked for. In brackets the "
+        "95 % interval."
+    )
+    return heading("Do the maps know the classes?") + text + table(["", *map(label, results.sources)], rows)
+
+
+LAYERS = {"knn": "nearest neighbours", "logistic": "logistic regression"}
+
+
+def _accuracy(found: dict[str, Any] | None) -> str:
+    if not found:
+        return ""
+    return f"{100 * found['value']:.1f}% ({interval(100 * found['low'], 100 * found['high'], 1)})"
