@@ -9,17 +9,12 @@ Inception are random ones, which take as long as the published.
 import contextlib
 import hashlib
 import io
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pullback._torchvision  # noqa: F401  first: the packages below import torchvision
@@ -28,12 +23,13 @@ import pullback._torchvision  # noqa: F401  first: the packages below import tor
 import numpy as np
 import torch
 import torch_fidelity
+from _measuring import MIB, in_turn, peak, provenance, resident, rows, told
 from PIL import Image
 from prdc import compute_prdc
 from pytorch_fid.fid_score import calculate_frechet_distance
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from pullback import embedding, files, tracking
+from pullback import embedding, files
 from pullback.evaluation._set import Set
 from pullback.evaluation.fid import Moments, frechet_distance, frechet_distance_from_moments
 from pullback.evaluation.inception_score import inception_score
@@ -45,7 +41,6 @@ from pullback.sets import Images
 OUT = Path("metrics/bench/evaluation.json")
 RUNS = 5
 IMAGES = 128
-MIB = 2**20
 
 
 def normal(n: int, d: int, shift: float = 0.0) -> np.ndarray:
@@ -56,18 +51,9 @@ def normal(n: int, d: int, shift: float = 0.0) -> np.ndarray:
 
 def beside(ours: Callable[[], Any], theirs: Callable[[], Any], rtol: float) -> dict[str, float]:
     """The medians of both, run in turn; `rtol` is how closely their answers must agree."""
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for _ in range(RUNS):
-        answers = []
-        for name, function in (("ours", ours), ("theirs", theirs)):
-            start = time.perf_counter()
-            answers.append(function())
-            times[name].append(time.perf_counter() - start)
-        np.testing.assert_allclose(*answers, rtol=rtol)
-    seconds = {name: median(each) for name, each in times.items()}
-    return {f"{name}_seconds": round(each, 3) for name, each in seconds.items()} | {
-        "times_faster": round(seconds["theirs"] / seconds["ours"], 2)
-    }
+    seconds, answers = in_turn({"ours": ours, "theirs": theirs}, RUNS)
+    np.testing.assert_allclose(*answers.values(), rtol=rtol)
+    return told(seconds)
 
 
 # Frechet distance
@@ -110,7 +96,7 @@ def four_scores_of_prdc(real: np.ndarray, fake: np.ndarray) -> list[float]:
 def neighbours(d: int) -> dict[str, float]:
     real, fake = normal(10_000, d), normal(10_000, d, 0.1)
     found = beside(partial(four_scores, real, fake), partial(four_scores_of_prdc, real, fake), rtol=0)
-    ours, theirs = peak("ours", str(d)), peak("prdc", str(d))
+    ours, theirs = (peak(__file__, each, str(d)) for each in ("ours", "prdc"))
     return found | {"ours_MiB": ours, "theirs_MiB": theirs, "of_their_memory": round(ours / theirs, 3)}
 
 
@@ -127,18 +113,6 @@ def kernel(dtype: type) -> dict[str, float]:
 
 
 # Memory
-
-
-def peak(*task: str) -> int:
-    """MiB that a process of its own needs for a task beyond its data, at most."""
-    command = [sys.executable, __file__, "PEAK", *task]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
-
-
-def resident(key: str) -> int:
-    """VmRSS or VmHWM of this process, in bytes."""
-    status = Path("/proc/self/status").read_text().split(f"{key}:")[1]
-    return 1024 * int(status.split()[0])
 
 
 def measure(task: str, *sizes: str) -> None:
@@ -160,7 +134,7 @@ def measure(task: str, *sizes: str) -> None:
 def alone(*task: str) -> dict[str, float]:
     """A task of ours that no package is held against; the seconds count its data too."""
     start = time.perf_counter()
-    return {"ours_MiB": peak(*task), "ours_seconds": round(time.perf_counter() - start, 1)}
+    return {"ours_MiB": peak(__file__, *task), "ours_seconds": round(time.perf_counter() - start, 1)}
 
 
 # Inception
@@ -235,32 +209,13 @@ TASKS: dict[str, Callable[[], dict[str, float]]] = {
 }
 
 
-def machine() -> str:
-    """The processor, by its name where Linux tells."""
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
-
-
 def table(result: dict[str, Any]) -> str:
     """The results as the table of the README."""
-    lines = ["| what; beside which package | ours | theirs | times faster | memory |", "|---|---|---|---|---|"]
-    for name, found in result["results"].items():
-        seconds = [f"{found[key]:.3g} s" if key in found else "" for key in ("ours_seconds", "theirs_seconds")]
-        faster = f"{found['times_faster']:.3g}" if "times_faster" in found else ""
-        memory = f"{found['ours_MiB']} MiB" if "ours_MiB" in found else ""
-        memory += f" of {found['theirs_MiB']} MiB" if "theirs_MiB" in found else ""
-        lines.append(f"| {name} | {' | '.join(seconds)} | {faster} | {memory} |")
-    return "\n".join(lines)
+    return "\n".join(rows(result["results"]))
 
 
 def main() -> None:
-    result: dict[str, Any] = {
-        "date": date.today().isoformat(),
-        "commit": tracking.revision().get("mlflow.source.git.commit", ""),
-        "machine": machine(),
-        "results": {},
-    }
+    result: dict[str, Any] = provenance() | {"results": {}}
     for name, task in TASKS.items():
         result["results"][name] = task()
         print(name, result["results"][name], flush=True)

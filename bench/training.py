@@ -20,15 +20,12 @@ import argparse
 import copy
 import itertools
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
 from functools import cache, partial
 from pathlib import Path
 from statistics import median
@@ -39,13 +36,14 @@ from pullback._torchvision import datasets  # first: the packages below import t
 # isort: split
 import numpy as np
 import torch
+from _measuring import MIB, peak, provenance, resident
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from pullback import config, files, plugins, tracking
+from pullback import config, files, plugins
 from pullback.config import Config
 from pullback.data._images import prepare, square
 from pullback.evaluation.fid import frechet_distance
@@ -58,7 +56,7 @@ from pullback.training.device import fabric, has_bfloat16
 from pullback.training.loop import Listener, Stopped, train
 
 OUT, DATA = Path("metrics/bench/training.json"), Path("data/bench")
-SEED, THREADS, RUNS, MIB = 0, 2, 3, 2**20
+SEED, THREADS, RUNS = 0, 2, 3
 MOST = 10_000  # images on each side of a score
 SELECT_EVERY, SELECT_IMAGES = 10_000, 2_000  # images between two looks at the averaged weights, and images drawn then
 WARM_UP = 10.0  # seconds in which the pace of a training is measured
@@ -462,9 +460,7 @@ def memory(scale: float) -> Found:
                 for _ in range(0, n, 1000):
                     images.append(rng.integers(0, 256, (1000, 3, 32, 32), np.uint8))
             for keep in ("off_device", "on_device"):
-                command = [sys.executable, __file__, "PEAK", str(path), keep, str(max(5, int(200 * scale)))]
-                told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-                found[f"{keep}_{n}_MiB"] = int(told.split()[-1])
+                found[f"{keep}_{n}_MiB"] = peak(__file__, str(path), keep, str(max(5, int(200 * scale))))
     return found
 
 
@@ -481,12 +477,6 @@ def measure(path: str, keep: str, count: str) -> None:
     print((resident("VmHWM") - before) // MIB)
 
 
-def resident(key: str) -> int:
-    """VmRSS or VmHWM of this process, in bytes."""
-    status = Path("/proc/self/status").read_text().split(f"{key}:")[1]
-    return 1024 * int(status.split()[0])
-
-
 TASKS: dict[str, Callable[[float], Found]] = {
     "dcgan": dcgan,
     "gan_2_minutes": partial(gan_at, 120),
@@ -498,13 +488,6 @@ TASKS: dict[str, Callable[[float], Found]] = {
     "digits": digits,
     "memory": memory,
 }
-
-
-def machine() -> str:
-    """The processor, by its name where Linux tells."""
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
 
 
 def table(result: Found) -> str:
@@ -547,8 +530,7 @@ def with_shares(found: Found) -> str:
 
 def main(names: list[str], scale: float) -> None:
     torch.set_num_threads(THREADS)
-    commit = tracking.revision().get("mlflow.source.git.commit", "")
-    result: Found = {"date": date.today().isoformat(), "commit": commit, "machine": machine(), "results": {}}
+    result: Found = provenance() | {"results": {}}
     old = files.read_json(OUT) if OUT.exists() else {}
     if scale == 1 and all(old.get(key) == result[key] for key in ("commit", "machine")):
         result["results"] = old["results"]

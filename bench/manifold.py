@@ -1,0 +1,124 @@
+"""How fast are the maps and the neighbour search beside the packages that people use, and how good are the maps?
+
+Writes metrics/bench/manifold.json and prints it as the table of the README. Times are the median of three runs in this
+one process, ours and theirs in turn; what counts is their ratio. Peaks of memory are those of a process of its own.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from _measuring import MIB, in_turn, peak, provenance, resident, rows, told
+from sklearn.manifold import TSNE, Isomap
+
+from pullback import files
+from pullback.manifold import isomap, tsne
+from pullback.manifold.quality import trustworthiness
+from pullback.neighbors import knn
+
+OUT = Path("metrics/bench/manifold.json")
+RUNS, THREADS, K, JUDGED = 3, 2, 10, 10
+
+
+def sheet(n: int, d: int) -> np.ndarray:
+    """A curved sheet of three dimensions in d, with noise: float32 (n, d)."""
+    rng = np.random.default_rng(n + d)
+    waves = np.sin(rng.normal(size=(n, 3)) @ rng.normal(size=(3, d)) + rng.uniform(0, 2 * np.pi, d))
+    return (waves + 0.05 * rng.normal(size=(n, d))).astype(np.float32)
+
+
+def isomap_beside_sklearn() -> dict[str, float]:
+    x = sheet(5000, 64)
+    seconds, maps = in_turn(
+        {
+            "ours": lambda: isomap.fit(x, isomap.Params(neighbors=K, landmarks=500), 0).coordinates,
+            "theirs": lambda: Isomap(n_neighbors=K, n_jobs=THREADS).fit_transform(x),
+        },
+        RUNS,
+    )
+    return told(seconds) | judged(x, maps)
+
+
+def judged(x: np.ndarray, maps: dict[str, np.ndarray]) -> dict[str, float]:
+    return {f"{name}_trustworthiness": round(trustworthiness(x, each, JUDGED), 4) for name, each in maps.items()}
+
+
+def tsne_beside_sklearn() -> dict[str, float]:
+    x = sheet(2000, 64)
+    seconds, maps = in_turn(
+        {
+            "ours": lambda: tsne.fit(x, tsne.Params(), 0).coordinates,
+            "theirs": lambda: TSNE(random_state=0, n_jobs=THREADS).fit_transform(x),
+        },
+        RUNS,
+    )
+    return told(seconds) | judged(x, maps)
+
+
+def knn_beside_faiss(n: int, d: int) -> dict[str, float]:
+    x = sheet(n, d)
+    faiss.omp_set_num_threads(THREADS)
+
+    def theirs() -> np.ndarray:
+        index = faiss.IndexFlatL2(d)
+        index.add(x)
+        return index.search(x, K + 1)[1][:, 1:]
+
+    seconds, found = in_turn({"ours": lambda: knn(x, K)[1], "theirs": theirs}, RUNS)
+    # theirs are rounded to float32, so that near ties come in another order
+    return told(seconds) | {"same_neighbours": round(float((found["ours"] == found["theirs"]).mean()), 5)}
+
+
+def large_isomap() -> dict[str, float]:
+    start = time.perf_counter()
+    return {"ours_MiB": peak(__file__, "isomap"), "ours_seconds": round(time.perf_counter() - start, 1)}
+
+
+def measure(task: str) -> None:
+    """The other side of `peak`."""
+    assert task == "isomap"
+    x, before = sheet(50_000, 64), resident("VmRSS")
+    assert isomap.fit(x, isomap.Params(neighbors=K, landmarks=500), 0).embedded.all()
+    print((resident("VmHWM") - before) // MIB)
+
+
+TASKS: dict[str, Callable[[], dict[str, float]]] = {
+    "Isomap, 500 landmarks, n = 5,000, d = 64; scikit-learn": isomap_beside_sklearn,
+    "Isomap, 500 landmarks, n = 50,000, d = 64": large_isomap,
+    "t-SNE, n = 2,000, d = 64; scikit-learn": tsne_beside_sklearn,
+    "10 nearest neighbours, n = 20,000, d = 64; faiss IndexFlatL2": partial(knn_beside_faiss, 20_000, 64),
+    "10 nearest neighbours, n = 10,000, d = 512; faiss IndexFlatL2": partial(knn_beside_faiss, 10_000, 512),
+}
+
+
+def table(result: dict[str, Any]) -> str:
+    """The results as the table of the README."""
+    head, line, *others = rows(result["results"])
+    told = [f"{head} trustworthiness |", f"{line}---|"]
+    for row, found in zip(others, result["results"].values(), strict=True):
+        trust = [
+            f"{found[f'{name}_trustworthiness']:.3f}" for name in ("ours", "theirs") if "ours_trustworthiness" in found
+        ]
+        told.append(f"{row} {' against '.join(trust)} |")
+    return "\n".join(told)
+
+
+def main() -> None:
+    result: dict[str, Any] = provenance() | {"results": {}}
+    for name, task in TASKS.items():
+        result["results"][name] = task()
+        print(name, result["results"][name], flush=True)
+    files.write_json(OUT, result)
+    print(table(result))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["PEAK"]:
+        measure(*sys.argv[2:])
+    else:
+        main()
