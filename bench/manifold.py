@@ -99,13 +99,13 @@ TASKS: dict[str, Callable[[], dict[str, float]]] = {
 def table(result: dict[str, Any]) -> str:
     """The results as the table of the README."""
     head, line, *others = rows(result["results"])
-    told = [f"{head} trustworthiness |", f"{line}---|"]
+    lines = [f"{head} trustworthiness |", f"{line}---|"]
     for row, found in zip(others, result["results"].values(), strict=True):
         trust = [
             f"{found[f'{name}_trustworthiness']:.3f}" for name in ("ours", "theirs") if "ours_trustworthiness" in found
         ]
-        told.append(f"{row} {' against '.join(trust)} |")
-    return "\n".join(told)
+        lines.append(f"{row} {' against '.join(trust)} |")
+    return "\n".join(lines)
 
 
 def main() -> None:

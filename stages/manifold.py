@@ -18,11 +18,10 @@ def main() -> None:
     with stage("manifold", keys=keys, reads=["prepare", "sample@*", "embed-real", "embed@*"], writes=[OUT]) as run:
         settings = run.params.manifold
         points, images = read(run)
-        known = files.read_array(FEATURES / "real/train/features.npy")
+        known = files.read_array(FEATURES / "real/train/features.npy", mmap=True)
         with about("manifold.neighbors"):
             graph = knn_graph(points.features, settings.neighbors)
-        with about("manifold.clusters"):
-            clusters = study.clusterings(points, settings.clusters, settings.min_cluster_size, run.seed)
+        clusters = study.clusterings(points, settings.clusters, settings.min_cluster_size, run.seed)
         maps, scores = study.maps(points, settings.maps, settings.neighbors, run.seed)
         result = {
             "points": {name: len(points.of(name)) for name in points.names},
@@ -30,7 +29,7 @@ def main() -> None:
             "dimension": study.dimensions(points, settings.neighbors),
             "features": {"prediction": study.predictions(points, points.features, run.seed)},
             "maps": scores,
-            **{name: study.judged_clusters(points, found) for name, found in clusters.items()},
+            **{name: study.judged_clusters(points, found, tested=name == "kmeans") for name, found in clusters.items()},
             "topology": settings.topology_points and study.homology(points, settings.topology_points, run.seed),
             **study.graph_of_real(points, run.seed),
             "paths": {model: study.ways(*read_paths(model), known) for model in run.params.train.models},

@@ -18,7 +18,7 @@ SMALL = {
     "budget_images: 60_000": "budget_images: 3_200",
     r"budget_images: \d+_000(?=  )": "budget_images: 1_280",
     "width: 32": "width: 8",
-    "max_points: 500": "max_points: 100",
+    "max_points: 300": "max_points: 100",
     "clusters: 10 ": "clusters: 4 ",
     "log_every: 50": "log_every: 5",
     "evaluate_every: 15_000": "evaluate_every: 640",

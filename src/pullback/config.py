@@ -121,7 +121,7 @@ class Manifold(Params):
     neighbors: Annotated[int, Field(ge=2)] = 10
     clusters: Annotated[int, Field(ge=2)] = 10
     min_cluster_size: Annotated[int, Field(ge=2)] = 10
-    topology_points: Annotated[int, Field(ge=3)] | None = 200
+    topology_points: Annotated[int, Field(ge=3)] | None = 150
     maps: ManifoldMaps
 
 

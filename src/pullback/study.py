@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import dijkstra
 
 from pullback import config, plugins
 from pullback.errors import UserError, about
@@ -19,12 +18,12 @@ from pullback.evaluation.precision_recall import realism
 from pullback.manifold import predict, quality, topology
 from pullback.manifold.clusters import Clusters, agreement, hdbscan, kmeans
 from pullback.manifold.dimension import maximum_likelihood, two_nn
-from pullback.manifold.graph import Similarity, components, knn_graph, similarity, sweep
+from pullback.manifold.graph import Similarity, components, geodesic_distances, knn_graph, similarity, sweep
 from pullback.manifold.paths import judge
 from pullback.neighbors import knn
 
 SHOWN = 5  # nearest neighbours of each kind that the interactive map shows
-LANDMARKS = 200  # points from which geodesics are measured to judge long distances
+FROM = 200  # points from which geodesics are measured to judge long distances
 PAIRS = 4  # of real images, between which the shortest path is shown
 KS = range(4, 17)  # of the sweep
 KNOWN = 10_000  # training images by which the realism of a path is judged
@@ -64,17 +63,25 @@ def dimensions(points: Points, k: int) -> dict[str, dict[str, dict[str, float]] 
 
 
 def clusterings(points: Points, k: int, least: int, seed: int) -> dict[str, Clusters]:
-    """By k-means, k clusters, and by HDBSCAN, of at least `least` points each."""
+    """By k-means, k clusters, and by HDBSCAN, of at least `least` points each.
+
+    Raises:
+        UserError: there are fewer distinct real points than k, or fewer than `least`.
+    """
     x, sources = points.features, points.sources
-    return {"kmeans": kmeans(x, sources, k, seed), "hdbscan": hdbscan(x, sources, least)}
+    with about("manifold.clusters"):
+        centred = kmeans(x, sources, k, seed)
+    with about("manifold.min_cluster_size"):
+        return {"kmeans": centred, "hdbscan": hdbscan(x, sources, least)}
 
 
-def judged_clusters(points: Points, clusters: Clusters) -> dict[str, Any]:
-    """The shares of the sources, what they miss and over-produce, and how clusters agree with the real classes."""
+def judged_clusters(points: Points, clusters: Clusters, *, tested: bool) -> dict[str, Any]:
+    """The shares of the sources, how clusters agree with the real classes and, if `tested`, what sources miss and
+    over-produce."""
     real, k = points.of("real"), len(clusters.centers)
     x, truth, found = points.features[real], points.labels[real], clusters.labels[real]
     modes = {}
-    for name in points.names[1:]:
+    for name in points.names[1:] if tested else []:
         differing = departures(found, clusters.labels[points.of(name)], k)
         modes[name] = {
             fault: [{"cluster": int(kind), **differing.told(kind)} for kind in getattr(differing, fault)]
@@ -94,18 +101,18 @@ class Geodesics(NamedTuple):
 
 def geodesics(points: Points, k: int, seed: int) -> Geodesics:
     """From 200 points, or all if they are fewer."""
-    landmarks = np.sort(np.random.default_rng(seed).permutation(len(points.sources))[:LANDMARKS])
-    return Geodesics(dijkstra(knn_graph(points.features, k), indices=landmarks), landmarks)
+    landmarks = np.sort(np.random.default_rng(seed).permutation(len(points.sources))[:FROM])
+    return Geodesics(geodesic_distances(points.features, k, landmarks), landmarks)
 
 
 def judged_map(points: Points, coordinates: NDArray[np.float64], along: Geodesics, k: int) -> dict[str, Any]:
     """How far a map (n, 2), NaN where a point has no place, may be trusted: `all` points, and each of the `sources`."""
     placed, x = ~np.isnan(coordinates[:, 0]), points.features
 
-    def judged(chosen: NDArray[np.bool_]) -> dict[str, float]:
+    def judged(chosen: NDArray[np.bool_]) -> dict[str, float | None]:
         rows, mine = np.flatnonzero(chosen), chosen[along.landmarks]
         known = rows[points.labels[rows] >= 0]
-        found = {
+        found: dict[str, float | None] = {
             "trustworthiness": quality.trustworthiness(x[rows], coordinates[rows], k),
             "continuity": quality.continuity(x[rows], coordinates[rows], k),
             "shepard": quality.shepard_correlation(
@@ -193,7 +200,8 @@ def homology(points: Points, most: int, seed: int) -> dict[str, Any]:
     """
     real, *others = points.names
     by_source = {name: points.features[points.of(name)] for name in others}
-    return topology.compare(points.features[points.of(real)], by_source, most, seed, dimensions=1)
+    with about("manifold.topology_points"):
+        return topology.compare(points.features[points.of(real)], by_source, most, seed, dimensions=1)
 
 
 def ways(
@@ -204,10 +212,11 @@ def ways(
     `real` (n, d) are features of training images, of which at most 10,000 are looked at.
     """
 
-    def seen(path: NDArray[np.float32]) -> NDArray[np.float64]:
-        return realism(real[:KNOWN], path.reshape(-1, path.shape[-1])).reshape(path.shape[:2])
-
-    return {kind: judge(images[kind], features[kind], seen(features[kind])) for kind in images}
+    if not images:
+        return {}
+    together = np.stack([features[kind] for kind in images])
+    values = realism(real[:KNOWN], together.reshape(-1, together.shape[-1])).reshape(together.shape[:-1])
+    return {kind: judge(images[kind], features[kind], each) for kind, each in zip(images, values, strict=True)}
 
 
 def maps(

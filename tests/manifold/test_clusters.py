@@ -85,7 +85,7 @@ def test_bad_input_is_refused(planted):
     for k, rows in ((121, features), (2, np.ones_like(features))):
         with pytest.raises(UserError, match="distinct real points"):
             kmeans(rows, sources, k, seed=0)
-    with pytest.raises(UserError, match="at least 121 points, but there are 120 real ones"):
+    with pytest.raises(UserError, match="shall have 121 points, but there are only 120 real ones"):
         hdbscan(features, sources, 121)
     with pytest.raises(UserError, match="all 220 points are of one class"):
         agreement(features, modes, np.zeros(220))

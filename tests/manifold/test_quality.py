@@ -52,6 +52,13 @@ def test_shepard_correlation_leaves_out_pairs_without_a_path(islands):
     assert shepard_correlation(geodesics, x, landmarks) == shepard_correlation(geodesics, moved, landmarks)
 
 
+def test_equal_distances_have_no_shepard_correlation():
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    geodesics = geodesic_distances(x, 19, [0, 1])
+    assert shepard_correlation(geodesics, np.zeros((20, 2)), [0, 1]) is None
+    assert shepard_correlation(np.full((2, 20), np.inf), x, [0, 1]) is None
+
+
 def test_bad_input_is_refused():
     x = np.random.default_rng(0).normal(size=(20, 3))
     with pytest.raises(UserError, match="below half of the 20 points"):

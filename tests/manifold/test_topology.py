@@ -147,5 +147,5 @@ def test_bad_input_is_refused():
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "gudhi.sklearn.rips_persistence", None)
-    with pytest.raises(UserError, match=r"pip install pullback\[topology\]"):
+    with pytest.raises(UserError, match=r"pip install gudhi"):
         diagrams(circle(10))

@@ -27,7 +27,7 @@ def results(parts: Any) -> Results:
     """Two maps, of which t-SNE places the images 15 to 59 and PCA all 60."""
     given = parts()
     given["maps"]["pca"] = np.random.default_rng(2).normal(size=(60, 2))
-    given["manifold"]["maps"]["pca"] = {"trustworthiness": 0.9, "continuity": 0.95}
+    given["manifold"]["maps"]["pca"] = given["manifold"]["maps"]["tsne"] | {"embedded_share": 1.0}
     return Results(**given)
 
 
@@ -43,7 +43,7 @@ def decoded(address: str) -> np.ndarray:
 
 
 def atlas(html: str) -> np.ndarray:
-    found = re.search(r'src="(data:image/webp;base64,[^"]+)"', html)
+    found = re.search(r'id="atlas"[^>]* src="(data:image/webp;base64,[^"]+)"', html)
     assert found
     return decoded(found[1])
 

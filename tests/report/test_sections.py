@@ -431,4 +431,4 @@ def test_cost_adds_up(results):
 
 def test_cost_names_the_pace_of_each_sampling_method(parts):
     speeds = {"sample@vae": {"seconds": 3.0, "gmm_images_per_second": 2345.6}}
-    assert "VAE gmm 2,346" in text(cost.section(Results(**parts(speeds=speeds))).html)
+    assert "VAE GMM 2,346" in text(cost.section(Results(**parts(speeds=speeds))).html)

@@ -55,7 +55,8 @@ def kmeans(features: ArrayLike, sources: Sequence[str] | NDArray[np.str_], k: in
 def hdbscan(features: ArrayLike, sources: Sequence[str] | NDArray[np.str_], least: int) -> Clusters:
     """Clusters features (n, d) by the dense regions, of at least `least` points, of those whose source is "real".
 
-    Other points fall to the cluster of the nearest real point. There may be no cluster at all.
+    Other points fall to the cluster of the nearest real point, so that shares of sources are no draws of one chance: do
+    not test them. There may be no cluster at all.
 
     Raises:
         UserError: NaN, or fewer than `least` real points.
@@ -65,7 +66,7 @@ def hdbscan(features: ArrayLike, sources: Sequence[str] | NDArray[np.str_], leas
     x, source = as_rows(features, "features"), np.asarray(sources)
     real = source == "real"
     if least > real.sum():
-        raise UserError(f"a cluster has at least {least} points, but there are {real.sum()} real ones; lower it")
+        raise UserError(f"a cluster shall have {least} points, but there are only {real.sum()} real ones; lower it")
     with one_thread():
         found = HDBSCAN(least, copy=True).fit(x[real]).labels_.astype(np.int64)
     labels = found[knn(x, 1, x[real])[1][:, 0]]

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pullback.errors import UserError
 from pullback.neighbors import knn
 
 
@@ -58,5 +59,9 @@ def _estimate(total: float, count: int) -> Estimate:
     """
     from scipy.stats import chi2
 
+    if not total > 0:
+        raise UserError(
+            "all points have equal distances to their neighbours, from which no dimension follows; give others"
+        )
     low, high = chi2.ppf([0.025, 0.975], count) / total
     return Estimate(float((count - 1) / total), float(low), float(high))

@@ -114,8 +114,9 @@ def sweep(x: ArrayLike, ks: Sequence[int], seed: int = 0) -> Sweep:
     """Which of `ks`, ascending, makes a good graph of x (n, d)?
 
     One edge across a fold shortens most long paths at once, while all other edges hardly change any. So the geodesics,
-    from 100 points that `seed` draws, are compared from each k to the next. Picked is the largest k before the first
-    short-circuit, as more edges make straighter paths, among those whose graphs fall into the fewest components.
+    from 100 points that `seed` draws, are compared from each k to the next; an edge that is there from the first k on
+    is not seen. Picked is the largest k before the first short-circuit, as more edges make straighter paths, among
+    those whose graphs fall into the fewest components.
 
     Raises:
         UserError: NaN, no k, or the largest k >= n.
@@ -143,6 +144,8 @@ def _steps(x: ArrayLike, ks: Sequence[int], seed: int) -> Iterator[Step]:
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     joined = np.isfinite(a) & np.isfinite(b)
+    if np.ptp(a[joined]) == 0 or np.ptp(b[joined]) == 0:  # no distances to speak of, as among equal points
+        return 1.0
     return float(np.corrcoef(a[joined], b[joined])[0, 1])
 
 
@@ -150,9 +153,9 @@ def _reason(steps: list[Step], broken: int, chosen: Step) -> str:
     one = chosen.components == 1
     parts = "the graph is in one piece" if one else f"the graph falls into {chosen.components} components"
     if broken == len(steps):
-        return f"{parts}, and no edge cuts across a fold up to the largest k tried, {steps[-1].k}"
+        return f"{parts}, and no edge cuts across a fold or a gap up to the largest k tried, {steps[-1].k}"
     step = steps[broken]
     return (
-        f"{parts}; at k = {step.k} an edge cuts across a fold: the distances along the data then correlate with those "
-        f"at k = {steps[broken - 1].k} by only {step.agreement:.2f}"
+        f"{parts}; at k = {step.k} an edge cuts across a fold or a gap: the distances along the data then correlate "
+        f"with those at k = {steps[broken - 1].k} by only {step.agreement:.2f}"
     )

@@ -50,10 +50,10 @@ def neighborhood_hit(coordinates: ArrayLike, labels: ArrayLike, k: int) -> float
     return float((labels[knn(coordinates, k)[1]] == labels[:, None]).mean())
 
 
-def shepard_correlation(geodesics: ArrayLike, coordinates: ArrayLike, landmarks: ArrayLike) -> float:
+def shepard_correlation(geodesics: ArrayLike, coordinates: ArrayLike, landmarks: ArrayLike) -> float | None:
     """Spearman's correlation, -1 to 1, of geodesic distances (l, n) from l points with their distances in the map.
 
-    Pairs of points that no path joins do not count.
+    Pairs of points that no path joins do not count. None where there are fewer than two different distances.
 
     Args:
         geodesics: as `graph.geodesic_distances` gives them for `landmarks`.
@@ -69,4 +69,7 @@ def shepard_correlation(geodesics: ArrayLike, coordinates: ArrayLike, landmarks:
     lengths, places = np.asarray(geodesics), as_rows(coordinates, "coordinates")
     mapped = cdist(places[np.asarray(landmarks)], places)
     counted = np.isfinite(lengths) & (lengths > 0)
-    return float(spearmanr(lengths[counted], mapped[counted]).statistic)
+    along, across = lengths[counted], mapped[counted]
+    if not len(along) or np.ptp(along) == 0 or np.ptp(across) == 0:
+        return None
+    return float(spearmanr(along, across).statistic)

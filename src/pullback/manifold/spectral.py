@@ -17,6 +17,7 @@ from scipy.sparse.linalg import eigsh
 from pullback import config
 from pullback.manifold._embedding import Embedding, checked, fix_signs, largest_component
 from pullback.manifold.graph import knn_graph
+from pullback.threads import one_thread
 
 
 class Params(config.Params):
@@ -41,5 +42,6 @@ def _eigenmap(graph: csr_array, seed: int) -> NDArray[np.float64]:
     weights = (graph > 0).astype(np.float64)
     scales = weights.sum(axis=1) ** -0.5
     start = np.random.default_rng(seed).uniform(-1, 1, len(scales))
-    _, vectors = eigsh(diags_array(scales) @ weights @ diags_array(scales), k=3, which="LA", v0=start)
+    with one_thread():
+        _, vectors = eigsh(diags_array(scales) @ weights @ diags_array(scales), k=3, which="LA", v0=start)
     return fix_signs(scales[:, None] * vectors[:, 1::-1])  # eigsh sorts upwards: the constant one is the last

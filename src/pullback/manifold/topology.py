@@ -41,7 +41,7 @@ def diagrams(x: ArrayLike, dimensions: int = 2) -> list[NDArray[np.float64]]:
         from gudhi.sklearn.rips_persistence import RipsPersistence
     except ImportError as error:
         raise UserError(
-            "homology needs the package gudhi, which is not installed; install it by `pip install pullback[topology]`"
+            "homology needs the package gudhi, which is not installed; pip install gudhi, or set it to null"
         ) from error
     rips = RipsPersistence(list(range(dimensions + 1)), homology_coeff_field=2)
     found: list[NDArray[np.float64]] = rips.fit_transform([x])[0]

@@ -33,7 +33,9 @@ def fit(features: ArrayLike, params: Params, seed: int) -> Embedding:
         with warnings.catch_warnings(action="ignore", category=ImportWarning):  # it misses Tensorflow, which we do not
             from umap import UMAP
     except ImportError as error:
-        raise UserError("umap needs the package umap-learn; pip install 'pullback[umap]', or leave umap out") from error
+        raise UserError(
+            "umap needs the package umap-learn, which is not installed; pip install umap-learn, or leave it out"
+        ) from error
 
     x = checked(features)
     if params.neighbors >= len(x):

@@ -84,8 +84,9 @@ def _topology(results: Results, curves: list[Figure]) -> Markup:
     text = paragraph(
         f"Does a model keep the holes of the data? Persistent homology of {results.manifold['topology']['points']:,} "
         "images of each source: the Wasserstein distance of its diagram from that of the real images, where 1 is as "
-        "bad as to have no such classes at all. The floor is what as many other real images have; a source as near as "
-        "that cannot be told from them."
+        "bad as to have no such classes at all. The floor is what one other draw of as many real images has: a source "
+        "well above it differs, one about it cannot be told from the data, and where the floor itself is about 1, so "
+        "few images say nothing."
     )
     sources = ["floor", *results.sources[1:]]
     rows = (

@@ -70,7 +70,10 @@ def _trust(results: Results) -> Markup:
         "Shepard correlation: do distances in the map follow the distances along the data (Spearman's)?"
     )
     rows = (
-        [f"{label(method)}, {label(source)}", *(number(found[key], 3) if key in found else "" for key in MEASURES)]
+        [
+            f"{label(method)}, {label(source)}",
+            *("" if found.get(key) is None else number(found[key], 3) for key in MEASURES),
+        ]
         for method in results.maps
         for source in results.sources
         if (found := results.manifold["maps"][method]["sources"][source])

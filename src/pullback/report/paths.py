@@ -34,7 +34,7 @@ def section(results: Results) -> Section:
     ) + paragraph(
         "A length of 1 is the distance between the ends of a path. Realism is that of the images between the ends, by "
         "training images (Kynkäänniemi 2019): from 1 on an image lies among these. The least realism is that of one "
-        "image of each path, on average."
+        "image of each path. Both are medians."
     )
     return combined("Paths", note, parts)
 

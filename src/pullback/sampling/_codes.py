@@ -1,13 +1,19 @@
 """Where in latent space do the training images lie, according to the model's encoder?"""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pullback.errors import UserError
 from pullback.models._model import Model, to_model_range
+from pullback.sampling._sampler import Sampler
+
+Draw = Callable[[int, torch.Generator], Tensor]
+"""(n, generator on the CPU) -> latents float32 (n, latent_dim)."""
 
 MOST, AT_ONCE = 20_000, 500  # training images that are encoded, and how many of them at once
 
@@ -46,6 +52,26 @@ def codes(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], se
     return Codes(np.concatenate(drawn), labels[rows] if model.classes else np.zeros(len(rows), np.int64))
 
 
-def per_kind(wanted: torch.Tensor, classes: int) -> list[torch.Tensor]:
-    """For each class, or for the one kind of images where `classes` is 0: which of the labels (n,) are of it, bool."""
-    return [wanted == kind for kind in range(classes)] if classes else [torch.ones_like(wanted, dtype=torch.bool)]
+def by_class(
+    model: Model,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    seed: int,
+    learn: Callable[[NDArray[np.float64]], Draw],
+) -> Sampler:
+    """A sampler that draws by what `learn` makes of the codes (n, d) of each class, or of all codes without classes.
+
+    Raises:
+        UserError: the model has no encoder, or as `learn` does.
+    """
+    latents, kinds = codes(model, images, labels, seed)
+    learned = [learn(latents[kinds == kind]) for kind in range(max(1, model.classes))]
+
+    def draw(wanted: Tensor, generator: torch.Generator) -> Tensor:
+        result = torch.empty(len(wanted), model.latent_dim)
+        for kind, draw_some in enumerate(learned):
+            mine = wanted == kind if model.classes else torch.ones_like(wanted, dtype=torch.bool)
+            result[mine] = draw_some(int(mine.sum()), generator)
+        return result
+
+    return draw

@@ -5,6 +5,7 @@ of the prior that fall where no codes lie decode to images like none. Fitting th
 the cheap remedy (Ghosh et al. 2020, "From variational to deterministic autoencoders", arXiv:1903.12436, section 4).
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from pullback import config
 from pullback.config import Count
 from pullback.errors import UserError
 from pullback.models._model import Model
-from pullback.sampling._codes import codes, per_kind
+from pullback.sampling._codes import by_class
 from pullback.sampling._sampler import Sampler
 from pullback.threads import one_thread
 
@@ -38,16 +39,7 @@ def sampler(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], 
     Raises:
         UserError: the model has no encoder, or a class has fewer images than a mixture needs.
     """
-    latents, kinds = codes(model, images, labels, seed)
-    mixtures = [_fit(latents[kinds == kind], params.components, seed) for kind in range(max(1, model.classes))]
-
-    def draw(wanted: Tensor, generator: torch.Generator) -> Tensor:
-        result = torch.empty(len(wanted), model.latent_dim)
-        for mine, mixture in zip(per_kind(wanted, model.classes), mixtures, strict=True):
-            result[mine] = _draw(mixture, int(mine.sum()), generator)
-        return result
-
-    return draw
+    return by_class(model, images, labels, seed, lambda codes: partial(_draw, _fit(codes, params.components, seed)))
 
 
 def _fit(codes: NDArray[np.float64], components: int | None, seed: int) -> "GaussianMixture":
