@@ -137,7 +137,9 @@ def opened(browser, tmp_path) -> Iterator[Open]:
 
     def open_page(results: Results, address: str = "", **options: Any) -> Any:
         file.write_text(render_map(results))
-        tab = browser.new_page(**{"viewport": {"width": 1280, "height": 1300}} | options)
+        # A page that scrolls smoothly would move under a test's mouse.
+        usual = {"viewport": {"width": 1280, "height": 1300}, "reduced_motion": "reduce"}
+        tab = browser.new_page(**usual | options)
         tab.on("console", lambda message: said.append(message.text))
         tab.on("pageerror", lambda error: said.append(str(error)))
         tab.on("request", lambda request: requested.add(request.url.split("#")[0]))
@@ -192,7 +194,7 @@ def test_the_pointer_shows_the_image_below_it(opened, results):
 
 @in_a_browser
 def test_another_method_moves_the_points_and_places_others(opened, results):
-    tab = opened(results)
+    tab = opened(results, reduced_motion="no-preference")
     before = place(tab, 30)
     assert "t-SNE: trustworthiness 0.980, continuity 0.970, 15 images could not be placed" in told(tab, "count")
     assert "Shown: 45 of 60" in told(tab, "count")

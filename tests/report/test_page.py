@@ -169,6 +169,7 @@ def test_many_sources(parts):
     for key in ("points", "dimension"):
         whole["manifold"][key] = dict.fromkeys(["real", *sources], whole["manifold"][key]["real"])
     whole["manifold"]["topology"] = None
+    whole["manifold"]["maps"]["tsne"]["sources"] = dict.fromkeys(["real", *sources])
     for key in ("kmeans", "hdbscan"):
         whole["manifold"][key]["shares"] = {source: [0.5, 0.5] for source in ["real", *sources]}
         whole["manifold"][key]["modes"] = {}
