@@ -32,7 +32,7 @@ def main() -> None:
             **{name: study.judged_clusters(points, found, tested=name == "kmeans") for name, found in clusters.items()},
             "topology": settings.topology_points and study.homology(points, settings.topology_points, run.seed),
             **study.graph_of_real(points, run.seed),
-            "paths": {model: study.ways(*read_paths(model), known) for model in run.params.train.models},
+            "paths": {model: study.judged_paths(*read_paths(model), known) for model in run.params.train.models},
         }
         nearest = study.nearest(points)
         for method, coordinates in maps.items():

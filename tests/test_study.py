@@ -109,11 +109,11 @@ def test_maps_name_the_key_at_fault(points):
         study.maps(points, {"tsne": Params(perplexity=80.0)}, 5, 0)
 
 
-def test_the_realism_of_ways_is_by_real_images(points):
+def test_the_realism_of_paths_is_by_real_images(points):
     line = np.linspace(CORNERS[0], CORNERS[1], 5).astype(np.float32)[None]
     still = np.repeat(CORNERS[:1], 5, axis=0).astype(np.float32)[None]
     images = np.zeros((1, 5, 1, 2, 2), np.uint8)
-    found = study.ways({"a": images, "b": images}, {"a": line, "b": still}, points.features[:120])
+    found = study.judged_paths({"a": images, "b": images}, {"a": line, "b": still}, points.features[:120])
     assert found["a"]["feature_length"] == pytest.approx(1)
     assert found["a"]["realism"] < 0.5 < 0.7 < found["b"]["realism"]
-    assert study.ways({}, {}, points.features) == {}
+    assert study.judged_paths({}, {}, points.features) == {}

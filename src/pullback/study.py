@@ -204,14 +204,13 @@ def homology(points: Points, most: int, seed: int) -> dict[str, Any]:
         return topology.compare(points.features[points.of(real)], by_source, most, seed, dimensions=1)
 
 
-def ways(
+def judged_paths(
     images: Mapping[str, NDArray[np.uint8]], features: Mapping[str, NDArray[np.float32]], real: NDArray[np.float32]
 ) -> dict[str, dict[str, float]]:
     """Kind of path -> what `paths.judge` says of its images (pairs, steps, c, h, w) and features (pairs, steps, d).
 
     `real` (n, d) are features of training images, of which at most 10,000 are looked at.
     """
-
     if not images:
         return {}
     together = np.stack([features[kind] for kind in images])

@@ -19,11 +19,9 @@ from pullback import files
 from pullback.data._decode import BrokenImage, decode, to_channels
 from pullback.data._images import square
 from pullback.errors import UserError
-from pullback.models._model import Model, draw, to_model_range
+from pullback.models._model import Model, draw, posteriors
 from pullback.pictures import enlarged, grid
 from pullback.training import checkpoint
-
-ENCODED = 500  # images at once
 
 
 def class_means(codes: Tensor, labels: NDArray[np.int64]) -> Tensor:
@@ -56,18 +54,12 @@ def translate(
     return np.stack(versions, axis=1)
 
 
-@torch.no_grad()
 def encoded(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Tensor:
     """The codes (n, d) of images uint8 (n, c, h, w), each encoded with its label; raises `UserError` as `translate`."""
-    codes = []
-    for start in range(0, len(images), ENCODED):
-        some = slice(start, start + ENCODED)
-        batch = to_model_range(torch.from_numpy(np.array(images[some])))
-        found = model.encode(batch, torch.from_numpy(labels[some]))
-        if found is None:
-            raise UserError("a model without an encoder cannot translate images; choose one that has it, such as vae")
-        codes.append(found)
-    return torch.cat(codes)
+    found = [each[0] for each in posteriors(model, images, labels) if each]
+    if not found:
+        raise UserError("a model without an encoder cannot translate images; choose one that has it, such as vae")
+    return torch.cat(found)
 
 
 def translate_to(path: Path, out: Path, name: str, source: int, targets: Sequence[int]) -> None:

@@ -8,7 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from pullback.models._model import Model, to_pixels
-from pullback.sampling.interpolation import PAIRS, STEPS, choose, energy, geodesic, length, straight, strips
+from pullback.sampling.interpolation import PAIRS, STEPS, choose, energy, geodesic, straight, strips
+
+
+def length(points: Tensor) -> Tensor:
+    """The sum of the steps between points (steps, …)."""
+    return points.flatten(1).diff(dim=0).norm(dim=1).sum()
 
 
 def polar(points: Tensor) -> Tensor:

@@ -27,9 +27,8 @@ class Level(Model):
         return torch.erf(latents / 2**0.5)[:, :, None, None].expand(-1, 1, 8, 8)
 
     def discriminate(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return 3.0 + 5.0 * torch.log1p(
-            images.mean((1, 2, 3)).clamp(min=-0.999)
-        )  # a multiple of the log ratio, and more
+        # A multiple of the log ratio, and a constant.
+        return 3.0 + 5.0 * torch.log1p(images.mean((1, 2, 3)).clamp(min=-0.999))
 
 
 def bright(n: int) -> np.ndarray:

@@ -113,11 +113,12 @@ def mode_shares(real: ArrayLike, fake: ArrayLike, bins: int, seed: int = 0) -> M
     n, m = len(real), len(fake)
     middle = centres(real, bins, seed, "bins")
     labels = cell_of(real, middle), cell_of(fake, middle)
-    p, q = (_shares(each, bins) for each in labels)
+    departing = departures(*labels, bins)
+    p, q = departing.real_shares, departing.fake_shares
     ndb = float((_p_values(p, q, n, m) < _LEVEL).mean())
     unbiased = jackknife(lambda a, b: _js_divergence(_shares(a, bins), _shares(b, bins)), *labels, seed)
     return Modes(
-        **vars(departures(*labels, bins)),
+        **vars(departing),
         centres=middle,
         real_bins=labels[0],
         fake_bins=labels[1],

@@ -6,7 +6,7 @@ a `Params` class, a subclass of `Model`, and the entry point `build(params, shap
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pullback.config import Count, Params, Positive, Share
 from pullback.errors import UserError
 
-JUDGED = 250  # images at once
+JUDGED, ENCODED = 250, 500  # images at once
 
 
 class ModelParams(Params):
@@ -87,6 +87,11 @@ class Model(ABC):
     latent_dim: int
     classes: int
     """How many classes `labels` may name; 0 = the model is not conditional and looks at no labels."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the part lies that `generate` uses."""
+        return next(self.parts[self.draws_from].parameters()).device
 
     @property
     def schedule(self) -> Sequence[str]:
@@ -193,9 +198,20 @@ def draw(model: Model, latents: Tensor, labels: Tensor | None = None) -> NDArray
 
 
 @torch.no_grad()
+def posteriors(
+    model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> Iterator[tuple[Tensor, Tensor] | None]:
+    """What `Model.posterior` says of images uint8 (n, c, h, w) with labels int64 (n,), of up to 500 at a time."""
+    for start in range(0, len(images), ENCODED):
+        some = slice(start, start + ENCODED)
+        batch = to_model_range(torch.from_numpy(np.array(images[some])).to(model.device))
+        yield model.posterior(batch, torch.from_numpy(labels[some]).to(model.device))
+
+
+@torch.no_grad()
 def judged(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int) -> dict[str, float]:
     """What the model says of held-out images uint8 (n, c, h, w), the mean over them all; see `Model.judge`."""
-    device = next(model.parts[model.draws_from].parameters()).device
+    device = model.device
     random = torch.Generator(device).manual_seed(seed)
     sums: dict[str, float] = {}
     for start in range(0, len(images), JUDGED):

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pullback.errors import UserError
-from pullback.models._model import Model, to_model_range
+from pullback.models._model import Model, posteriors
 from pullback.sampling._sampler import Sampler
 
 Draw = Callable[[int, torch.Generator], Tensor]
 """(n, generator on the CPU) -> latents float32 (n, latent_dim)."""
 
-MOST, AT_ONCE = 20_000, 500  # training images that are encoded, and how many of them at once
+MOST = 20_000  # training images that are encoded
 
 
 class Codes(NamedTuple):
@@ -29,7 +29,6 @@ class Codes(NamedTuple):
     kinds: NDArray[np.int64]
 
 
-@torch.no_grad()
 def codes(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int) -> Codes:
     """Those of at most 20,000 of `images` uint8 (n, c, h, w), with their labels int64 (n,); `seed` chooses and draws.
 
@@ -39,12 +38,8 @@ def codes(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], se
         UserError: the model has no encoder.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(images))[:MOST])
-    device = next(model.parts[model.draws_from].parameters()).device
     drawn, generator = [], torch.Generator().manual_seed(seed)
-    for start in range(0, len(rows), AT_ONCE):
-        some = rows[start : start + AT_ONCE]
-        batch = to_model_range(torch.from_numpy(images[some]).to(device))
-        found = model.posterior(batch, torch.from_numpy(labels[some]).to(device))
+    for found in posteriors(model, images[rows], labels[rows]):
         if found is None:
             raise UserError("this model has no encoder, so its training images have no codes; choose prior")
         mean, deviation = (each.cpu().double() for each in found)

@@ -61,11 +61,6 @@ def energy(points: Tensor) -> Tensor:
     return points.flatten(1).diff(dim=0).square().sum()
 
 
-def length(points: Tensor) -> Tensor:
-    """The sum of the steps between points (steps, …), in the space that they are given in."""
-    return points.flatten(1).diff(dim=0).norm(dim=1).sum()
-
-
 def strips(
     model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.uint8]]]:
@@ -83,12 +78,11 @@ def strips(
     asked = labels[pairs[:, 0]] if model.classes else np.full(len(pairs), -1)
     if not len(pairs):
         return asked, {}
-    device = next(model.parts[model.draws_from].parameters()).device
-    ends = to_model_range(torch.from_numpy(images[pairs]).to(device))
-    kinds = torch.from_numpy(asked).to(device)
+    ends = to_model_range(torch.from_numpy(images[pairs]).to(model.device))
+    kinds = torch.from_numpy(asked).to(model.device)
     with torch.no_grad():
         codes = model.encode(ends.flatten(0, 1), kinds.repeat_interleave(2))
-    drawn = torch.randn(len(pairs), 2, model.latent_dim, generator=torch.Generator().manual_seed(seed)).to(device)
+    drawn = torch.randn(len(pairs), 2, model.latent_dim, generator=torch.Generator().manual_seed(seed)).to(model.device)
     latents = drawn if codes is None else codes.view(drawn.shape)
 
     found = defaultdict(list)

@@ -7,11 +7,12 @@ x with probability
     sigmoid(F),    F(x) = L - M - log(1 - exp(L - M - epsilon)) - gamma
 
 where gamma, the `percentile` of F over draws, decides how many are kept: at 100, or where that is above 0, as few as
-exactness asks. The logit D of a trained discriminator is
-not L, least of all with the hinge loss: L = a D + b is fitted by logistic regression of training images against as many
-draws (Turner et al. 2019, arXiv:1811.11357, calibrate so too). What it costs is variety, and draws thrown away.
+exactness asks. The logit D of a trained discriminator is not L, least of all with the hinge loss: L = a D + b is fitted
+by logistic regression of training images against as many draws (Turner et al. 2019, arXiv:1811.11357, calibrate so
+too). What it costs is variety, and draws thrown away.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -63,8 +64,10 @@ def fitted(real: Tensor, generated: Tensor, percentile: float) -> Acceptance:
     with one_thread():
         line = LogisticRegression(C=np.inf).fit(logits, np.arange(len(logits)) < len(real))
     slope, intercept = float(line.coef_[0, 0]), float(line.intercept_[0])
-    untold = Acceptance(slope, intercept, float((slope * generated + intercept).max()))
-    return replace(untold, gamma=min(0.0, float(np.percentile(untold.score(generated).numpy(), percentile))))
+    without_gamma = Acceptance(slope, intercept, float((slope * generated + intercept).max()))
+    return replace(
+        without_gamma, gamma=min(0.0, float(np.percentile(without_gamma.score(generated).numpy(), percentile)))
+    )
 
 
 @torch.no_grad()
@@ -74,10 +77,9 @@ def sampler(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], 
     Raises:
         UserError: the model has no discriminator.
     """
-    device = next(model.parts[model.draws_from].parameters()).device
 
     def judged(images: Tensor, labels: Tensor) -> Tensor:
-        logits = model.discriminate(images.to(device), labels.to(device))
+        logits = model.discriminate(images.to(model.device), labels.to(model.device))
         if logits is None:
             raise UserError("rejection asks the discriminator, but this model has none; choose prior")
         return logits.double().cpu()
@@ -85,12 +87,12 @@ def sampler(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64], 
     def tried(labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A latent for each label, and the logits of its image."""
         latents = torch.randn(len(labels), model.latent_dim, generator=generator)
-        return latents, judged(model.generate(latents.to(device), labels.to(device)), labels)
+        return latents, judged(model.generate(latents.to(model.device), labels.to(model.device)), labels)
 
     rows = np.sort(np.random.default_rng(seed).permutation(len(images))[:CALIBRATED])
     generator = torch.Generator().manual_seed(seed)
     of_real, of_generated = [], []
-    for part in np.array_split(rows, -(-len(rows) // AT_ONCE)):
+    for part in np.array_split(rows, math.ceil(len(rows) / AT_ONCE)):
         some = torch.from_numpy(labels[part])
         of_real.append(judged(to_model_range(torch.from_numpy(images[part])), some))
         of_generated.append(tried(some, generator)[1])
