@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pullback import tracking
+from pullback import files, tracking
 
 MIB = 2**20
 
@@ -39,6 +39,12 @@ def peak(script: str, *task: str) -> int:
     """MiB that a process of its own needs for a task beyond its data, at most; `script PEAK task` prints it."""
     command = [sys.executable, script, "PEAK", *task]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def alone(script: str, *task: str) -> dict[str, float]:
+    """A task of ours that no package is held against; the seconds count its data too."""
+    start = time.perf_counter()
+    return {"ours_MiB": peak(script, *task), "ours_seconds": round(time.perf_counter() - start, 1)}
 
 
 def resident(key: str) -> int:
@@ -70,3 +76,13 @@ def rows(results: dict[str, dict[str, float]]) -> list[str]:
         memory += f" of {found['theirs_MiB']} MiB" if "theirs_MiB" in found else ""
         lines.append(f"| {name} | {' | '.join(seconds)} | {faster} | {memory} |")
     return lines
+
+
+def run(tasks: dict[str, Callable[[], dict[str, float]]], table: Callable[[dict[str, Any]], str], out: Path) -> None:
+    """Does all tasks, writes their results to `out` and prints them as a table."""
+    result: dict[str, Any] = provenance() | {"results": {}}
+    for name, task in tasks.items():
+        result["results"][name] = task()
+        print(name, result["results"][name], flush=True)
+    files.write_json(out, result)
+    print(table(result))

@@ -23,13 +23,13 @@ import pullback._torchvision  # noqa: F401  first: the packages below import tor
 import numpy as np
 import torch
 import torch_fidelity
-from _measuring import MIB, in_turn, peak, provenance, resident, rows, told
+from _measuring import MIB, alone, in_turn, peak, resident, rows, run, told
 from PIL import Image
 from prdc import compute_prdc
 from pytorch_fid.fid_score import calculate_frechet_distance
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from pullback import embedding, files
+from pullback import embedding
 from pullback.evaluation._set import Set
 from pullback.evaluation.fid import Moments, frechet_distance, frechet_distance_from_moments
 from pullback.evaluation.inception_score import inception_score
@@ -131,12 +131,6 @@ def measure(task: str, *sizes: str) -> None:
     print((resident("VmHWM") - before) // MIB)
 
 
-def alone(*task: str) -> dict[str, float]:
-    """A task of ours that no package is held against; the seconds count its data too."""
-    start = time.perf_counter()
-    return {"ours_MiB": peak(__file__, *task), "ours_seconds": round(time.perf_counter() - start, 1)}
-
-
 # Inception
 
 
@@ -204,8 +198,8 @@ TASKS: dict[str, Callable[[], dict[str, float]]] = {
     ),
     "the same; torch-fidelity, 100 blocks, float64": partial(kernel, np.float64),
     f"Inception features of {IMAGES} images in PNG files; torch-fidelity": inception,
-    "moments of 200,000 features, d = 2048": partial(alone, "moments"),
-    "precision, recall, density, coverage, n = 50,000, d = 64": partial(alone, "many", "64"),
+    "moments of 200,000 features, d = 2048": partial(alone, __file__, "moments"),
+    "precision, recall, density, coverage, n = 50,000, d = 64": partial(alone, __file__, "many", "64"),
 }
 
 
@@ -214,17 +208,8 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(rows(result["results"]))
 
 
-def main() -> None:
-    result: dict[str, Any] = provenance() | {"results": {}}
-    for name, task in TASKS.items():
-        result["results"][name] = task()
-        print(name, result["results"][name], flush=True)
-    files.write_json(OUT, result)
-    print(table(result))
-
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["PEAK"]:
         measure(*sys.argv[2:])
     else:
-        main()
+        run(TASKS, table, OUT)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from _measuring import provenance
-from training import SEED, THREADS, Space, precision, preset, space, untrained
+from training import SEED, THREADS, Space, preset, space, trained_whole
 
 from pullback import config, files, plugins, protocol
 from pullback.config import Config
@@ -24,27 +24,12 @@ from pullback.evaluation._set import Set
 from pullback.features import classifier
 from pullback.generation import batches
 from pullback.models._model import Model, labels_like
-from pullback.selection import Judge
-from pullback.training.device import fabric
-from pullback.training.loop import Listener, train
 
 OUT = Path("metrics/bench/sampling.json")
 METHODS = {"gan": ["prior", "truncation", "rejection"], "vae": ["prior", "gmm", "manifold"]}
 SHOWN = ["fid", "precision", "recall", "c_t"]
 
 Found = dict[str, Any]
-
-
-def trained(name: str, settings: Config, real: Space, scale: float) -> Model:
-    params, chosen = settings.models[name], settings.train
-    params = params.model_copy(update={"budget_images": int(params.budget_images * scale)})
-    on = fabric("cpu", precision(settings))
-    judge = Judge(real.feature_map, real.train, real.labels, images=chosen.evaluate_images, seed=SEED, fabric=on)
-    return train(
-        untrained(name, params, real.train, real.labels), params, real.train, real.labels, fabric=on, seed=SEED,
-        log_every=chosen.log_every, evaluate_every=chosen.evaluate_every, select=judge.select,
-        listener=Listener(score=lambda seen_images, model: judge(model)),
-    ).model  # fmt: skip
 
 
 def drawn(model: Model, method: str, real: Space) -> tuple[Set, Found]:
@@ -54,10 +39,12 @@ def drawn(model: Model, method: str, real: Space) -> tuple[Set, Found]:
     labels = labels_like(real.labels, real.n, SEED, model.classes)
     start = time.perf_counter()
     sampler = plugin.sampler(model, real.train, real.labels, params, SEED)
-    learned = time.perf_counter()
+    learning = time.perf_counter() - start
+    list(batches(model, sampler, labels[:500], SEED, cpu))  # the first draws of a network take longer
+    start = time.perf_counter()
     images = np.concatenate(list(batches(model, sampler, labels, SEED, cpu)))
-    end = time.perf_counter()
-    cost = {"learning_seconds": round(learned - start, 2), "images_per_second": round(len(images) / (end - learned))}
+    drawing = time.perf_counter() - start
+    cost = {"learning_seconds": round(learning, 2), "images_per_second": round(len(images) / drawing)}
     return embedded(images, labels, real), cost
 
 
@@ -75,7 +62,7 @@ def judged(settings: Config, scale: float) -> Found:
     floor = protocol.floor(metrics, test, known.subset(real.n, SEED), known, SEED)
     found: Found = {"images": real.n, "floor": {key: each["value"] for key, each in floor.items()}}
     for name, methods in METHODS.items():
-        model = trained(name, settings, real, scale)
+        model = trained_whole(name, settings, real, scale).model
         sets = {method: drawn(model, method, real) for method in methods}
         prior = sets["prior"][0]
         for method, (fake, cost) in sets.items():

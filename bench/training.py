@@ -53,7 +53,7 @@ from pullback.generation import batches
 from pullback.models._model import Batch, Model, ModelParams, count_classes, labels_like, to_pixels
 from pullback.selection import Judge
 from pullback.training.device import fabric, has_bfloat16
-from pullback.training.loop import Listener, Stopped, train
+from pullback.training.loop import Listener, Stopped, Trained, train
 
 OUT, DATA = Path("metrics/bench/training.json"), Path("data/bench")
 SEED, THREADS, RUNS = 0, 2, 3
@@ -236,19 +236,24 @@ def gan_at(seconds: float, scale: float) -> Found:
     return found | real.score(drawn(model, real, "prior", None))
 
 
-def digits(scale: float) -> Found:
-    """The default parameters, their whole budget; the seconds count selection too, as those of the stage do."""
-    settings = config.read()
-    real, params, chosen = space(settings, scale), settings.models["gan"], settings.train
+def trained_whole(name: str, settings: Config, real: Space, scale: float) -> Trained:
+    """By the whole budget of `settings`, as the pipeline trains."""
+    params, chosen = settings.models[name], settings.train
     params = params.model_copy(update={"budget_images": int(params.budget_images * scale)})
-    on = fabric("cpu", chosen.precision)
+    on = fabric("cpu", precision(settings))
     judge = Judge(real.feature_map, real.train, real.labels, images=chosen.evaluate_images, seed=SEED, fabric=on)
-    start = time.perf_counter()
-    trained = train(
-        untrained("gan", params, real.train, real.labels), params, real.train, real.labels, fabric=on,
-        seed=SEED, log_every=chosen.log_every, evaluate_every=chosen.evaluate_every, select=judge.select,
+    return train(
+        untrained(name, params, real.train, real.labels), params, real.train, real.labels, fabric=on, seed=SEED,
+        log_every=chosen.log_every, evaluate_every=chosen.evaluate_every, select=judge.select,
         listener=Listener(score=lambda seen_images, model: judge(model)),
     )  # fmt: skip
+
+
+def digits(scale: float) -> Found:
+    """The default parameters; the seconds count selection too, as those of the stage do."""
+    settings = config.read()
+    real, start = space(settings, scale), time.perf_counter()
+    trained = trained_whole("gan", settings, real, scale)
     found = {"seconds": round(time.perf_counter() - start, 1), "best_at_images": trained.seen_images}
     return found | real.score(drawn(trained.model, real, "prior", None))
 
