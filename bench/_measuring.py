@@ -11,7 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pullback import files, tracking
+from pullback import files
+from pullback.tracking.provenance import revision
 
 MIB = 2**20
 
@@ -62,7 +63,7 @@ def machine() -> str:
 
 def provenance() -> dict[str, Any]:
     """What stands beside all figures."""
-    commit = tracking.revision().get("mlflow.source.git.commit", "")
+    commit = revision().get("mlflow.source.git.commit", "")
     return {"date": date.today().isoformat(), "commit": commit, "machine": machine()}
 
 

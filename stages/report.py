@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pullback import files, plugins, tracking
+from pullback import files, plugins
 from pullback.pipeline import Stage, path, stage
 from pullback.report._map_page import render_map
 from pullback.report._page import render
 from pullback.report._results import Images, Results
+from pullback.tracking import provenance
 
 IMAGES, SAMPLES, MANIFOLD, OUT = Path("data/images"), Path("data/samples"), Path("data/manifold"), Path("report")
 PROGRAMS = ["torch", "numpy", "scikit-learn"]  # on which the numbers depend
@@ -90,7 +91,7 @@ def paths(folder: Path) -> dict[str, Images]:
 
 
 def revision() -> str:
-    tags = tracking.revision()
+    tags = provenance.revision()
     changed = ", with uncommitted changes" if tags.get("git.dirty") == "true" else ""
     return tags.get("mlflow.source.git.commit", "") + changed
 

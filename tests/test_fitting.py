@@ -24,7 +24,7 @@ from pullback import config, files
 from pullback.errors import UserError
 from pullback.fitting import Fitting
 from pullback.pipeline import STOPPED, kept, rank
-from pullback.tracking import Silent
+from pullback.tracking.run import Silent
 from pullback.training import checkpoint
 
 ROOT = Path(__file__).parents[1]

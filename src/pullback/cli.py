@@ -62,11 +62,13 @@ def summary() -> None:
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000) -> None:
     """Serve the MLflow UI on 127.0.0.1, or name the tracking server in use; print the link to the runs."""
-    from pullback import config, tracking
+    from pullback import config
+    from pullback.tracking.places import store_uri
+    from pullback.tracking.store import ui_path
 
     with _sentences():
-        page = tracking.ui_path(config.read().tracking.experiment)
-    store = tracking.store_uri()
+        page = ui_path(config.read().tracking.experiment)
+    store = store_uri()
     if store.startswith("http"):
         print(f"Runs and charts: {store.rstrip('/')}/{page}")
         return

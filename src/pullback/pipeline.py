@@ -21,14 +21,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pullback import config, files, tracking
+from pullback import config, files
 from pullback.errors import UserError, refused
+from pullback.tracking.places import root
+from pullback.tracking.run import Run, Silent, stage_run
 
 
 class Stage:
     """A running stage: its name, all parameters, the seed, and its MLflow run `tracked`."""
 
-    def __init__(self, name: str, params: config.Config, tracked: "tracking.Run | tracking.Silent") -> None:
+    def __init__(self, name: str, params: config.Config, tracked: Run | Silent) -> None:
         self.name, self.params, self.seed, self.tracked = name, params, params.seed, tracked
         self.images = 0
         """How many images the stage has worked through; the stage counts them, for its images per second."""
@@ -67,7 +69,7 @@ def kept(stage: str, description: Any, from_first: Callable[[bool], bool] = lamb
         UserError: another process works in it.
     """
     content = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:12]
-    folder = tracking.root() / ".checkpoints" / f"{stage.replace('@', '-')}-{content}"
+    folder = root() / ".checkpoints" / f"{stage.replace('@', '-')}-{content}"
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
     if rank() == 0:
@@ -110,9 +112,9 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = (), writes: 
             each.replace("*", model) for each in reads for model in (params.train.models if "*" in each else [""])
         ]
         if rank() > 0:
-            yield Stage(name, params, tracking.Silent())
+            yield Stage(name, params, Silent())
             return
-        with tracking.stage_run(name, params.tracking.experiment, recorded, upstream, everything) as tracked:
+        with stage_run(name, params.tracking.experiment, recorded, upstream, everything) as tracked:
             running = Stage(name, params, tracked)
             with _vanishing(writes):
                 yield running

@@ -14,8 +14,9 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 
-from pullback import config, files, gate, tracking
+from pullback import config, files, gate
 from pullback.errors import UserError
+from pullback.tracking.places import root
 
 PASSED, FAILED, NOTHING_NEW, REJECTED, BUSY = 0, 1, 10, 11, 75
 RESULTS = ["dvc.lock", "metrics"]
@@ -27,7 +28,7 @@ def retrain() -> int:
     Raises:
         UserError: results in the workspace are not committed to git.
     """
-    lock = tracking.root() / ".checkpoints" / "retrain.lock"
+    lock = root() / ".checkpoints" / "retrain.lock"
     lock.parent.mkdir(exist_ok=True)
     try:
         with FileLock(lock, timeout=0):

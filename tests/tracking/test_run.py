@@ -12,18 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pullback import tracking
 from pullback.errors import UserError
+from pullback.tracking.places import runs_path
+from pullback.tracking.run import Run, Silent, stage_run
+from pullback.tracking.store import ui_path
 
 EXPERIMENT = "pullback"
 STAGE = """
 import sys, time
 from contextlib import suppress
 from pathlib import Path
-from pullback import tracking
+from pullback.tracking.run import stage_run
 
 stage, seconds = sys.argv[1], float(sys.argv[2])
-with tracking.stage_run(stage, "pullback", {}):
+with stage_run(stage, "pullback", {}):
     Path(f"{stage}.started").touch()
     time.sleep(seconds)
 """
@@ -89,11 +91,11 @@ def statuses(runs):
 
 def test_stages_of_one_process_share_a_parent_and_another_key_makes_another(root, monkeypatch):
     for stage in ("prepare", "extractor"):
-        with tracking.stage_run(stage, EXPERIMENT, {}):
+        with stage_run(stage, EXPERIMENT, {}):
             parents, _ = recorded(root)
             assert statuses(parents) == ["RUNNING"]
     monkeypatch.setenv("PIPELINE_RUN_KEY", "nightly")
-    with tracking.stage_run("prepare", EXPERIMENT, {}):
+    with stage_run("prepare", EXPERIMENT, {}):
         pass
     parents, children = recorded(root)
     assert [run.data.tags["mlflow.parentRunId"] for run in children] == [parents[i].info.run_id for i in (0, 0, 1)]
@@ -106,7 +108,7 @@ def test_a_run_holds_what_the_stage_records(root, monkeypatch):
     monkeypatch.setenv("DVC_EXP_NAME", "wide-gan")
     params = {"gan": {"width": 64, "channels": [1, 2], "none": {}}, "long": "x" * 7000}
     params |= {f"many{i}": i for i in range(150)}
-    with tracking.stage_run("train@gan", EXPERIMENT, params, all_params={"seed": 0}) as run:
+    with stage_run("train@gan", EXPERIMENT, params, all_params={"seed": 0}) as run:
         for step in range(1500):
             run.metrics({"loss": step / 2, "speed": 1}, step)
         run.headline({"gan.fid": 31.5})
@@ -135,14 +137,14 @@ def test_a_run_holds_what_the_stage_records(root, monkeypatch):
     assert (artifacts / "notes" / "hello.txt").read_text() == "hello"
     assert (artifacts / "locks" / "mlflow.db.lock").is_file()
     assert len(list(artifacts.glob("images/samples+step+20+*.png"))) == 1
-    assert tracking.ui_path(EXPERIMENT) == f"#/experiments/{run.experiment_id}/runs?compareRunsMode=CHART"
+    assert ui_path(EXPERIMENT) == f"#/experiments/{run.experiment_id}/runs?compareRunsMode=CHART"
 
 
 def test_a_stage_leaves_its_address_and_the_next_one_links_to_it(root):
-    with tracking.stage_run("train@gan", EXPERIMENT, {}) as upstream:
+    with stage_run("train@gan", EXPERIMENT, {}) as upstream:
         pass
-    with tracking.stage_run("sample@gan", EXPERIMENT, {}, reads=["train@gan", "prepare"]) as run:
-        assert not tracking.runs_path("sample@gan").exists()
+    with stage_run("sample@gan", EXPERIMENT, {}, reads=["train@gan", "prepare"]) as run:
+        assert not runs_path("sample@gan").exists()
     assert json.loads((root / "runs" / "train" / "gan.json").read_text()) == {
         "run_id": upstream.id,
         "parent_run_id": upstream.parent_id,
@@ -158,7 +160,7 @@ def test_a_stage_leaves_its_address_and_the_next_one_links_to_it(root):
 
 def test_a_failing_stage_fails_its_parent_until_it_is_mended(root):
     def fail():
-        with tracking.stage_run("prepare", EXPERIMENT, {}) as run:
+        with stage_run("prepare", EXPERIMENT, {}) as run:
             run.metrics({"read": 3})
             raise UserError("data.source is empty; name a folder")
 
@@ -169,10 +171,10 @@ def test_a_failing_stage_fails_its_parent_until_it_is_mended(root):
     assert child.data.tags["error"] == "data.source is empty; name a folder"
     assert child.data.metrics == {"read": 3}
     assert not (root / "runs").exists()
-    with tracking.stage_run("extractor", EXPERIMENT, {}):
+    with stage_run("extractor", EXPERIMENT, {}):
         pass
     assert statuses(recorded(root)[0]) == ["FAILED"]
-    with tracking.stage_run("prepare", EXPERIMENT, {}):
+    with stage_run("prepare", EXPERIMENT, {}):
         pass
     assert statuses(recorded(root)[0]) == ["FINISHED"]
 
@@ -189,11 +191,11 @@ def test_what_a_killed_process_left_running_is_killed_at_the_next_start(root, mo
     process = start(root, "prepare", seconds=60)
     wait_for(root / "prepare.started")
     monkeypatch.setenv("PIPELINE_RUN_KEY", "next")
-    with tracking.stage_run("prepare", EXPERIMENT, {}):
+    with stage_run("prepare", EXPERIMENT, {}):
         assert statuses(everyone(root)) == ["RUNNING"] * 4  # it is alive
     process.kill()
     process.wait()
-    with tracking.stage_run("prepare", EXPERIMENT, {}):
+    with stage_run("prepare", EXPERIMENT, {}):
         [dead_parent, _], [dead_child, *_] = recorded(root)
         assert statuses([dead_parent, dead_child]) == ["KILLED", "KILLED"]
 
@@ -210,7 +212,7 @@ def test_sigterm_ends_a_stage_in_order(root):
 
 def test_a_stage_that_exits_because_it_was_asked_to_is_killed(root):
     def ask():
-        with tracking.stage_run("train@gan", EXPERIMENT, {}) as run:
+        with stage_run("train@gan", EXPERIMENT, {}) as run:
             run.metrics({"loss": 1})
             raise SystemExit(20)
 
@@ -224,8 +226,8 @@ def test_a_stage_that_exits_because_it_was_asked_to_is_killed(root):
 
 
 def test_a_silent_run_takes_all_that_a_run_does_and_records_nothing(empty):
-    silent = tracking.Silent()
-    for name in [name for name in vars(tracking.Run) if not name.startswith("_")]:
+    silent = Silent()
+    for name in [name for name in vars(Run) if not name.startswith("_")]:
         assert getattr(silent, name)("fid", {"fid": 1.0}, step=3) is None
     assert not list(empty.iterdir())
 
@@ -235,7 +237,7 @@ def test_the_revision_is_dirty_when_code_differs_and_not_when_results_do(root):
         subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=n@n", *command], check=True, capture_output=True)
 
     def tags():
-        with tracking.stage_run("prepare", EXPERIMENT, {}):
+        with stage_run("prepare", EXPERIMENT, {}):
             return recorded(root)[1][-1].data.tags
 
     (root / ".gitignore").write_text("/mlflow.db*\n/mlartifacts/\n/runs/\n")
@@ -261,7 +263,7 @@ def test_a_dead_server_is_reported_at_once(empty, monkeypatch, answers):
         began = time.monotonic()
         with (
             pytest.raises(UserError, match=r"no MLflow server answers .* unset MLFLOW_TRACKING_URI"),
-            tracking.stage_run("prepare", EXPERIMENT, {}),
+            stage_run("prepare", EXPERIMENT, {}),
         ):
             pass
         assert time.monotonic() - began < 10
@@ -272,7 +274,7 @@ def test_a_model_is_an_exported_program_for_any_batch_size(root):
     import torch
 
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
-    with tracking.stage_run("train@gan", EXPERIMENT, {}) as run:
+    with stage_run("train@gan", EXPERIMENT, {}) as run:
         run.metrics({"loss": 0.5}, step=7)
         model_id = run.model("gan", module, np.ones((2, 3), np.float32), step=7)
     assert json.loads((root / "runs" / "train" / "gan.json").read_text())["model_id"] == model_id
@@ -307,7 +309,7 @@ def test_an_experiment_in_a_temporary_copy_records_in_the_repository(root):
 
 
 def record_until_full(folder):
-    with tracking.stage_run("train@gan", EXPERIMENT, {}) as run:
+    with stage_run("train@gan", EXPERIMENT, {}) as run:
         with (folder / "filler").open("wb", buffering=0) as filler, suppress(OSError):
             while True:
                 filler.write(b"0" * 4096)

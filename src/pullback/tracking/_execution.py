@@ -1,0 +1,70 @@
+"""Which run stands for this execution of the pipeline, and how does it end?"""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pullback.tracking._processes import identity, is_alive, starter
+from pullback.tracking.provenance import provenance
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as RecordedRun
+
+MOST_PARAMS = 100  # that MLflow takes in one call
+LONGEST_VALUE = 6000  # characters of a parameter
+
+
+def parent(client: "MlflowClient", experiment_id: str, params: Mapping[str, Any]) -> str:
+    """The run of this execution; its first stage makes it."""
+    key = os.environ.get("PIPELINE_RUN_KEY") or identity(starter())
+    for run in search(client, experiment_id, f"tags.pipeline = '{key}'"):
+        return run.info.run_id
+    name = os.environ.get("DVC_EXP_NAME") or f"repro {datetime.now():%m-%d %H:%M}"  # the UI cuts after 18 characters
+    return create(client, experiment_id, name, params, {"pipeline": key} | provenance())
+
+
+def settle(client: "MlflowClient", experiment_id: str, parent_id: str) -> None:
+    """Ends the execution's run unless a stage is still running. A stage that ran twice counts with its last run."""
+    stages = search(client, experiment_id, f"tags.mlflow.parentRunId = '{parent_id}'")
+    last = {run.data.tags["stage"]: run.info.status for run in stages}.values()
+    if "RUNNING" not in last:
+        client.set_terminated(parent_id, min(last, key=["FAILED", "KILLED", "FINISHED"].index, default="KILLED"))
+
+
+def bury(client: "MlflowClient", experiment_id: str) -> None:
+    """Marks this host's runs as KILLED whose process is gone, and settles the executions that they belonged to."""
+    running = search(client, experiment_id, f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'")
+    for run in running:
+        if "process" in run.data.tags and not is_alive(run.data.tags["process"]):
+            client.set_terminated(run.info.run_id, "KILLED")
+    for run in running:
+        if "pipeline" in run.data.tags:
+            settle(client, experiment_id, run.info.run_id)
+
+
+def search(client: "MlflowClient", experiment_id: str, condition: str) -> "list[RecordedRun]":
+    return list(client.search_runs([experiment_id], condition, order_by=["attributes.start_time ASC"]))
+
+
+def create(
+    client: "MlflowClient", experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
+) -> str:
+    from mlflow.entities import Param
+
+    run_id: str = client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id
+    flat = [Param(key, value) for key, value in _flat(params)]
+    for i in range(0, len(flat), MOST_PARAMS):
+        client.log_batch(run_id, params=flat[i : i + MOST_PARAMS])
+    return run_id
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """{"gan": {"width": 64}} -> ("gan.width", "64")."""
+    for key, value in params.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)[:LONGEST_VALUE]

@@ -1,0 +1,214 @@
+"""Which execution of the pipeline made this, from which code, parameters and data?
+
+One parent run in MLflow per execution of the pipeline, one child run per stage. Every stage is a process of its own, so
+the parent is found by a key: the environment variable PIPELINE_RUN_KEY, or else the process that started the stages,
+which is the first ancestor that is no shell (`dvc`, whether it reproduces, experiments or works off its queue).
+
+Runs go to `MLFLOW_TRACKING_URI` if that is set, else to `mlflow.db` and `mlartifacts/` in the root of the repository.
+A stage that ends well also leaves `runs/STAGE.json`, its address in MLflow. DVC caches that file with the stage's other
+outputs, so a stage that is skipped or restored still points to the run that really made them.
+
+The only folder that imports mlflow, and only inside functions: the import takes more than a second.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from pullback import files
+from pullback.tracking._execution import bury, create, parent, settle
+from pullback.tracking._processes import identity, sigterm_raises
+from pullback.tracking.places import runs_path
+from pullback.tracking.provenance import provenance
+from pullback.tracking.store import connect, experiment_named, locked, refusal, refusals, sentence
+
+if TYPE_CHECKING:
+    import torch
+    from mlflow import MlflowClient
+
+MOST_METRICS = 1000  # that MLflow takes in one call
+LONGEST_DIGEST = 36  # characters of a dataset's digest
+SECONDS_BETWEEN_FLUSHES = 5  # one takes about 25 ms in sqlite, plus 0.1 ms per point
+
+
+class Run:
+    """A stage's run, while it lasts; `stage_run` makes it."""
+
+    def __init__(self, client: "MlflowClient", stage: str, experiment_id: str, parent_id: str, run_id: str) -> None:
+        self.id = run_id
+        self.parent_id = parent_id
+        self.experiment_id = experiment_id
+        self.model_id: str | None = None
+        self._stage = stage
+        self._client = client
+        self._waiting: list[tuple[str, float, int, int]] = []  # key, value, milliseconds since 1970, step
+        self._due = time.monotonic() + SECONDS_BETWEEN_FLUSHES
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Points of curves. They are sent together, so that a call costs microseconds."""
+        now = time.time_ns() // 1_000_000
+        self._waiting += [(key, float(value), now, step) for key, value in values.items()]
+        if time.monotonic() > self._due:
+            self.flush()
+
+    def flush(self) -> None:
+        from mlflow.entities import Metric
+
+        while self._waiting:
+            self._client.log_batch(self.id, metrics=[Metric(*point) for point in self._waiting[:MOST_METRICS]])
+            del self._waiting[:MOST_METRICS]
+        self._due = time.monotonic() + SECONDS_BETWEEN_FLUSHES
+
+    def headline(self, values: Mapping[str, float]) -> None:
+        """Metrics that also stand on the execution's run, where the UI compares executions."""
+        from mlflow.entities import Metric
+
+        self.metrics(values)
+        now = time.time_ns() // 1_000_000
+        self._client.log_batch(
+            self.parent_id, metrics=[Metric(key, float(value), now, 0) for key, value in values.items()]
+        )
+
+    def tag(self, name: str, value: str) -> None:
+        self._client.set_tag(self.id, name, value)
+
+    def image(self, name: str, image: NDArray[np.uint8], step: int) -> None:
+        """An image (h, w) or (h, w, 3) under the step slider of the UI."""
+        self._client.log_image(self.id, image, key=name, step=step)
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        self._client.log_artifact(self.id, str(path), folder)
+
+    def publish(self, path: Path, folder: str | None = None) -> None:
+        """Artifacts of the whole execution: on its run."""
+        self._client.log_artifact(self.parent_id, str(path), folder)
+
+    def text(self, text: str, file: str) -> None:
+        self._client.log_text(self.id, text, file)
+
+    def dataset(self, name: str, digest: str, source: str, counts: Mapping[str, int]) -> None:
+        """The data that the stage read or made, on its run and on the execution's."""
+        from mlflow.entities import Dataset, DatasetInput
+
+        data = Dataset(
+            name, digest[:LONGEST_DIGEST], "local", json.dumps({"uri": source}), profile=json.dumps(dict(counts))
+        )
+        for run_id in (self.id, self.parent_id):
+            self._client.log_inputs(run_id, datasets=[DatasetInput(data)])
+
+    def model(self, name: str, module: "torch.nn.Module", input_example: NDArray[np.float32], step: int) -> str:
+        """Logs `module` as an exported program, which needs none of this project's code, and returns its id.
+
+        Args:
+            module: is moved to the CPU and set to evaluation; as it trains it would answer differently by batch.
+            input_example: inputs (n, …) with n >= 2, since the export of a batch of one accepts no other size.
+            step: of the training; the metrics of that step stand beside the model.
+        """
+        import mlflow
+        import torch
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.models import Model, infer_signature
+
+        assert len(input_example) >= 2, "a batch of one would fix the batch size"
+        self.flush()
+        module = module.cpu().eval()
+        with torch.no_grad():
+            output = module(torch.from_numpy(input_example)).numpy()
+        mlflow.set_tracking_uri(self._client.tracking_uri)
+        mlflow.set_experiment(experiment_id=self.experiment_id)
+        self.model_id = Model.log(  # mlflow.pytorch.log_model works on the one active run only
+            artifact_path=None,
+            name=name,
+            flavor=mlflow.pytorch,
+            run_id=self.id,
+            step=step,
+            pytorch_model=module,
+            serialization_format="pt2",
+            signature=infer_signature(input_example, output),
+            input_example=input_example,
+            pip_requirements=[f"torch=={torch.__version__.split('+')[0]}", f"numpy=={np.__version__}"],  # else 7 s
+        ).model_id
+        self._client.log_outputs(self.parent_id, models=[LoggedModelOutput(self.model_id, step)])
+        return self.model_id
+
+    def _end(self, status: str) -> None:
+        self.flush()
+        if status == "FINISHED":
+            address = {"run_id": self.id, "parent_run_id": self.parent_id, "experiment_id": self.experiment_id}
+            files.write_json(runs_path(self._stage), address | {"model_id": self.model_id, "stage": self._stage})
+        self._client.set_terminated(self.id, status)
+        settle(self._client, self.experiment_id, self.parent_id)
+
+
+class Silent:
+    """The run of a process that only helps another one, which tracks: everything is done by doing nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
+
+
+@contextmanager
+def stage_run(
+    stage: str,
+    experiment: str,
+    params: Mapping[str, Any],
+    reads: Sequence[str] = (),
+    all_params: Mapping[str, Any] | None = None,
+) -> Iterator[Run]:
+    """The run of one stage, inside the run of the execution of the pipeline that the stage belongs to.
+
+    It ends FINISHED, FAILED (an exception, which goes on) or KILLED (Ctrl-C, SystemExit, or SIGTERM, which becomes an
+    orderly end with exit code 143). Runs that a killed process left behind are marked KILLED first.
+
+    Args:
+        params: nested or flat; the parameters that the stage reads.
+        reads: the stages whose outputs it reads; its run is linked to theirs.
+        all_params: the pipeline's parameters, for the execution's run.
+
+    Raises:
+        UserError: the tracking store cannot be reached or refuses.
+    """
+    with sigterm_raises():
+        run = _start(stage, experiment, params, reads, all_params or {})
+        try:
+            yield run
+            run._end("FINISHED")
+        except BaseException as error:
+            with suppress(*refusals()):  # the stage's own error matters more
+                if isinstance(error, KeyboardInterrupt | SystemExit):  # asked to stop
+                    run._end("KILLED")
+                else:
+                    run._client.set_tag(run.id, "error", sentence(error))
+                    run._end("FAILED")
+            if isinstance(error, refusals()):
+                raise refusal(error) from error
+            raise
+
+
+def _start(
+    stage: str, experiment: str, params: Mapping[str, Any], reads: Sequence[str], all_params: Mapping[str, Any]
+) -> Run:
+    with locked():  # racing creations of the database crash; racing stages would make two parents
+        client = connect()
+        experiment_id = experiment_named(client, experiment).experiment_id
+        bury(client, experiment_id)
+        parent_id = parent(client, experiment_id, all_params)
+        written = {name: runs_path(name) for name in reads if runs_path(name).is_file()}
+        links = {f"input.{name.replace('@', '-')}": files.read_json(path)["run_id"] for name, path in written.items()}
+        tags = {
+            "mlflow.parentRunId": parent_id,
+            "mlflow.source.name": " ".join(sys.argv),
+            "stage": stage,
+            "process": identity(psutil.Process()),
+        }
+        run_id = create(client, experiment_id, stage, params, tags | links | provenance())
+        client.update_run(parent_id, status="RUNNING")
+    return Run(client, stage, experiment_id, parent_id, run_id)
