@@ -7,32 +7,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typer.testing import CliRunner
+from untrained import Untrained
 
 from pullback import cli, files
 from pullback.errors import UserError
 from pullback.generation import batches, generate_to
-from pullback.models._model import Model
 from pullback.sampling import prior
 from pullback.training import checkpoint
 
 ROOT = Path(__file__).parents[1]
 
 
-class Painter(Model):
+class Painter(Untrained):
     """Knows ten classes, and paints each image in the grey level of its label; without labels, of its first latent."""
 
     latent_dim = 2
 
     def __init__(self, classes: int = 10) -> None:
-        self.classes, self.parts = classes, {"brush": nn.Identity()}
-
-    def loss(self, update, batch):
-        raise NotImplementedError
-
-    def optimizer(self, parameters):
-        raise NotImplementedError
+        super().__init__()
+        self.classes = classes
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         grey = labels / 127.5 - 1 if self.classes and labels is not None else latents[:, 0].clamp(-1, 1)

@@ -1,22 +1,23 @@
 """What the judge of weights says of models whose faults are known."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
+from untrained import Untrained
 
 from pullback.errors import UserError
 from pullback.features import pixels
 from pullback.features._map import Embedded, FeatureMap
-from pullback.models._model import Model, to_model_range
+from pullback.models._model import to_model_range
 from pullback.selection import Judge, least_share, mode_collapse
 from pullback.training.device import fabric
 
@@ -40,23 +41,16 @@ MAPS = {
 }
 
 
-class Copies(Model):
+class Copies(Untrained):
     """Draws some images back, which ones the latents say; those of the label where it is conditional."""
 
-    latent_dim = 1
-
     def __init__(self, images: np.ndarray, classes: int = 0) -> None:
+        super().__init__()
         self.images, self.classes = to_model_range(torch.from_numpy(images)), classes
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         rows = (torch.special.ndtr(latents[:, 0]) * len(self.images)).long().clamp(max=len(self.images) - 1)
         return self.images[rows if not self.classes else rows // self.classes * self.classes + labels]
-
-    def loss(self, update: str, batch: Any) -> Any:
-        raise NotImplementedError
-
-    def optimizer(self, parameters: Any) -> Any:
-        raise NotImplementedError
 
 
 GOOD, ONE_CLASS = Copies(IMAGES), Copies(IMAGES[LABELS == 1])
@@ -145,7 +139,8 @@ def write_scores(cpu: Fabric, folder: Path) -> None:
 
 def test_two_processes_give_the_scores_of_one(cpu, tmp_path):
     write_scores(cpu, tmp_path)
-    subprocess.run([sys.executable, "-W", "error::FutureWarning", __file__, tmp_path], check=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-W", "error::FutureWarning", __file__, tmp_path], check=True, env=environment)
     one, first, second = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("1-0", "2-0", "2-1"))
     assert first == second
     for alone, shared in zip(one, first, strict=True):

@@ -9,29 +9,24 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner
+from untrained import Untrained
 
 from pullback import cli, files
 from pullback.errors import UserError
-from pullback.models._model import Model
 from pullback.training import checkpoint
 from pullback.translation import class_means, read, translate, translate_to
 
 ROOT = Path(__file__).parents[1]
 
 
-class Coder(Model):
+class Coder(Untrained):
     """Two pixels of an image are its code; a conditional model adds the class, in tenths, to the first one."""
 
-    updates, averaged, draws_from, latent_dim = {}, [], "part", 2
+    latent_dim = 2
 
     def __init__(self, classes: int = 0, encodes: bool = True) -> None:
-        self.classes, self.encodes, self.parts = classes, encodes, {"part": nn.Linear(1, 1)}
-
-    def loss(self, *_):
-        raise NotImplementedError
-
-    def optimizer(self, *_):
-        raise NotImplementedError
+        super().__init__()
+        self.classes, self.encodes = classes, encodes
 
     def _offset(self, labels: Tensor) -> Tensor:
         return torch.stack([labels / 10, torch.zeros(len(labels))], 1) if self.classes else torch.zeros(len(labels), 2)
@@ -198,6 +193,7 @@ def test_the_command_translates(workspace):
     assert "zero.png, its reconstruction, and what vae makes of it in the classes 1,0 are in out.npy" in result.output
 
 
-def test_the_command_tells_what_is_no_class(workspace):
-    result = CliRunner().invoke(cli.app, ["translate", "zero.png", "out.npy", "--from", "0", "--to", "one"])
-    assert "--to 'one' must be numbers of classes, such as 3,5" in str(result.exception)
+@pytest.mark.parametrize("to", ["one", "", "1,"])
+def test_the_command_tells_what_is_no_class(workspace, to):
+    result = CliRunner().invoke(cli.app, ["translate", "zero.png", "out.npy", "--from", "0", "--to", to])
+    assert f"--to {to!r} must be numbers of classes, such as 3,5" in str(result.exception)

@@ -191,13 +191,13 @@ def generate(
     from pullback.generation import generate_to
 
     with _sentences():
-        used = generate_to(out, model, method, n, seed, _numbers("--labels", labels))
+        used = generate_to(out, model, method, n, seed, _numbers("--labels", labels) if labels else [])
         print(f"{n} images from {model} ({used}, seed {seed}) are in {out}")
 
 
 def _numbers(option: str, labels: str) -> list[int]:
     try:
-        return [int(label) for label in labels.split(",")] if labels else []
+        return [int(label) for label in labels.split(",")]
     except ValueError:
         raise UserError(f"{option} {labels!r} must be numbers of classes, such as 3,5") from None
 

@@ -65,7 +65,7 @@ def knn(x: ArrayLike, k: int, y: ArrayLike | None = None) -> tuple[NDArray[np.fl
     if not 1 <= k <= most:
         raise UserError(f"k must be from 1 to {most} where there are {m} rows, not {k}; lower k or give more rows")
     kept = _first_equals(others, k + 1)
-    pairs = Distances(x, others[kept] if len(kept) < m else others)
+    pairs = Distances(x, others[kept] if len(kept) < m else y)
     distances, indices = np.empty((n, k)), np.empty((n, k), np.int64)
 
     def settle(rows: slice) -> None:
@@ -104,24 +104,27 @@ def _names(*sets: NDArray[np.float64]) -> list[NDArray[np.int64]]:
 
 
 class Distances:
-    """The Euclidean distances between the rows of x (n, d) and of y (m, d), compared block by block.
+    """The Euclidean distances between the rows of x (n, d) and of y (m, d), or of x itself, compared block by block.
 
     Raises:
         UserError: unequal d, or what `as_rows` refuses.
     """
 
-    def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
-        self._x, self._y = as_rows(x, "x"), as_rows(y, "y")
+    def __init__(self, x: ArrayLike, y: ArrayLike | None = None) -> None:
+        self._x = as_rows(x, "x")
+        self._y = self._x if y is None else as_rows(y, "y")
         if self._x.shape[1] != self._y.shape[1]:
             raise UserError(f"x has {self._x.shape[1]} columns and y has {self._y.shape[1]}; give the same features")
         self.shape = len(self._x), len(self._y)
-        self._x_names, self._y_names = _names(self._x, self._y)
-        centre = self._y.mean(axis=0)
-        ends = [end - centre for rows in (self._x, self._y) for end in (rows.min(axis=0), rows.max(axis=0))]
+        sets = [self._x] if y is None else [self._x, self._y]
+        names, centre = _names(*sets), self._y.mean(axis=0)
+        self._x_names, self._y_names = names[0], names[-1]
+        ends = [end - centre for rows in sets for end in (rows.min(axis=0), rows.max(axis=0))]
         self.scale = np.abs(ends).max() or 1.0  # float32 could overflow
-        (self._left, a_errors), (right, b_errors) = (self._scaled(rows, centre) for rows in (self._x, self._y))
-        self.errors = a_errors, b_errors
+        scaled = [self._scaled(rows, centre) for rows in sets]
+        self.errors = scaled[0][1], scaled[-1][1]
         # |x|^2 + |y|^2 - 2 x.y as one product: (-2 x, |x|^2, 1) . (y, 1, |y|^2)
+        self._left, right = scaled[0][0], scaled[-1][0] if len(sets) > 1 else scaled[0][0].copy()
         self._left[:, :-2] *= -2
         right[:, [-2, -1]] = right[:, [-1, -2]]
         self._right = right.T

@@ -1,5 +1,6 @@
 """What holds for every map."""
 
+from importlib.util import find_spec
 from types import ModuleType
 
 import numpy as np
@@ -9,7 +10,8 @@ from pullback.errors import UserError
 from pullback.manifold import isomap, pca, spectral, tsne, umap
 from pullback.manifold._embedding import fix_signs
 
-MAPS = [pca, isomap, spectral, tsne, umap]
+NO_UMAP = pytest.mark.skipif(not find_spec("umap"), reason="umap-learn is not installed (pip install umap-learn)")
+MAPS = [pca, isomap, spectral, tsne, pytest.param(umap, marks=NO_UMAP)]
 
 
 @pytest.fixture(scope="module")

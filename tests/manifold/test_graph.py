@@ -47,7 +47,7 @@ def test_the_sweep_picks_a_k_whose_geodesics_are_right_and_warns_of_a_short_circ
     assert correlation(swept.k) > 0.999
     first, *_ = swept.short_circuits
     assert correlation(first) < 0.97
-    assert all(correlation(k) > 0.99 for k in range(swept.k, first))
+    assert all(correlation(k) > 0.99 for k in range(6, first))
     assert f"at k = {first} an edge cuts across a fold or a gap" in swept.reason
 
 

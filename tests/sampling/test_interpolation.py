@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from untrained import Untrained
 
-from pullback.models._model import Model, to_pixels
+from pullback.models._model import to_pixels
 from pullback.sampling.interpolation import PAIRS, STEPS, choose, energy, geodesic, straight, strips
 
 
@@ -85,19 +86,14 @@ def test_a_line_has_equal_steps_and_both_ends_bit_by_bit():
     assert energy(line).item() == pytest.approx((b - a).square().sum().item() / 9, rel=1e-5)
 
 
-class Bent(Model):
+class Bent(Untrained):
     """Two pixels hold polar coordinates of the code, one the class; images are those of codes (x, y) if it encodes."""
 
-    updates, averaged, draws_from, latent_dim = {}, [], "part", 2
+    latent_dim = 2
 
     def __init__(self, classes: int = 0, encodes: bool = True) -> None:
-        self.classes, self.encodes, self.parts = classes, encodes, {"part": nn.Linear(1, 1)}
-
-    def loss(self, *_):
-        raise NotImplementedError
-
-    def optimizer(self, *_):
-        raise NotImplementedError
+        super().__init__()
+        self.classes, self.encodes = classes, encodes
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         kinds = labels[:, None] / 10 if self.classes else torch.zeros(len(latents), 1)

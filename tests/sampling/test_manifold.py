@@ -3,22 +3,13 @@ import pytest
 import torch
 
 from pullback.errors import UserError
-from pullback.models._model import Model
 from pullback.sampling import manifold
 
 
-def sample(model: Model, images: np.ndarray, labels: np.ndarray, wanted: list[int], **params: int) -> np.ndarray:
-    draw = manifold.sampler(model, images, labels, manifold.Params(**params), 0)
-    drawn = draw(torch.tensor(wanted), torch.Generator().manual_seed(1))
-    assert drawn.dtype == torch.float32
-    assert torch.equal(drawn, draw(torch.tensor(wanted), torch.Generator().manual_seed(1)))
-    return drawn.numpy()
-
-
-def test_draws_stay_on_a_circle_of_codes_and_reach_all_of_it(coder, numbered):
+def test_draws_stay_on_a_circle_of_codes_and_reach_all_of_it(sample, coder, numbered):
     angle = np.random.default_rng(0).random(600) * 2 * np.pi
     codes = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    drawn = sample(coder(codes), numbered, np.full(600, -1), [-1] * 5000)
+    drawn = sample(manifold, coder(codes), numbered, np.full(600, -1), [-1] * 5000)
     np.testing.assert_allclose(np.hypot(*drawn.T), 1, atol=0.03)  # where the prior has its mass inside
     assert np.bincount((np.arctan2(*drawn.T) / np.pi * 6 + 6).astype(int), minlength=12).min() > 250
 
@@ -34,10 +25,10 @@ def test_the_covariance_is_that_of_the_points_and_of_their_edges():
     np.testing.assert_allclose(np.cov(drawn.T), expected, atol=0.04)
 
 
-def test_each_class_has_a_graph_of_its_own(coder, numbered):
+def test_each_class_has_a_graph_of_its_own(sample, coder, numbered):
     labels = np.arange(600) % 3
     codes = np.random.default_rng(0).normal(size=(600, 2)) * 0.1 + labels[:, None] * 5.0
-    drawn = sample(coder(codes, classes=3), numbered, labels, [2, 0, 1, 2] * 50)
+    drawn = sample(manifold, coder(codes, classes=3), numbered, labels, [2, 0, 1, 2] * 50)
     np.testing.assert_allclose(drawn.reshape(50, 4, 2).mean((0, 2)), [10, 0, 5, 10], atol=0.1)
 
 

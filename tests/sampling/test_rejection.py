@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from untrained import Untrained
 
 from pullback.errors import UserError
 from pullback.models import gan
@@ -9,19 +10,8 @@ from pullback.models._model import Model, to_model_range
 from pullback.sampling import rejection
 
 
-class Level(Model):
+class Level(Untrained):
     """Draws images of one grey level, uniform; the discriminator knows that the data have only bright ones."""
-
-    updates, averaged, draws_from, latent_dim, classes = {}, [], "part", 1, 0
-
-    def __init__(self) -> None:
-        self.parts = {"part": nn.Linear(1, 1)}
-
-    def loss(self, *_):
-        raise NotImplementedError
-
-    def optimizer(self, *_):
-        raise NotImplementedError
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return torch.erf(latents / 2**0.5)[:, :, None, None].expand(-1, 1, 8, 8)

@@ -27,7 +27,7 @@ from pullback.threads import one_thread
 class Params(config.Params):
     neighbors: Annotated[int, Field(ge=2)] = 10
     """Edges that each point adds to the graph."""
-    landmarks: Annotated[int, Field(ge=3)] = 500
+    landmarks: Annotated[int, Field(ge=3)] = 400
     """Points drawn as landmarks; where there are no more points than that, the map is exact."""
 
 
