@@ -26,13 +26,13 @@ def scores_table(folder: Path) -> Table:
     caption = _beside(first, first["floor"])
     if any("repeats" in result for result in results.values()):
         caption += ". Below a value, mean ± std (number of trainings)"
-    table = Table(title=f"{first['images']} images on each side", caption=caption)
+    table = _narrow(f"{first['images']} images on each side", caption)
     columns = {"floor": _cells(first["floor"], {})}
     for model, result in results.items():
         for method, scores in result["methods"].items():
             columns[f"{model} {method}"] = _cells(scores, result.get("repeats", {}).get(method, {}))
     for name in ("", *columns):
-        table.add_column(name, justify="right" if name else "left")
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for score in sorted({score for scores in columns.values() for score in scores}):
         table.add_row(score, *(texts.get(score, "") for texts in columns.values()))
     return table
@@ -70,14 +70,10 @@ def score_table(result: dict[str, Any]) -> Table:
 
 def verdict_table(result: dict[str, Any]) -> Table:
     """What `pullback compare` has found."""
-    table = Table(
-        title=f"{result['n_fake']} images of A and of B against {result['n_real']} real ones",
-        caption=_beside(result, result["verdicts"])
-        + (". A - B of fid is without the bias of few images." if "fid" in result["verdicts"] else ""),
-        box=box.SIMPLE_HEAD,  # or it would be wider than 80 columns
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    caption = _beside(result, result["verdicts"])
+    if "fid" in result["verdicts"]:
+        caption += ". A - B of fid is without the bias of few images."
+    table = _narrow(f"{result['n_fake']} images of A and of B against {result['n_real']} real ones", caption)
     for name in ("", "A", "B", "A - B", "95 % interval", "A is"):
         table.add_column(name, justify="left" if name in ("", "A is") else "right", no_wrap=name != "A is")
     for score, direction in _directions(result).items():
@@ -87,6 +83,11 @@ def verdict_table(result: dict[str, Any]) -> Table:
             row = (f"{score} {ARROWS[direction]}", *values, _interval(found), found["verdict"])
             table.add_row(*row)
     return table
+
+
+def _narrow(title: str, caption: str) -> Table:
+    """A table that fits 80 columns with five of numbers."""
+    return Table(title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def _beside(result: dict[str, Any], scores: Container[str]) -> str:
