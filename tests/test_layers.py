@@ -52,6 +52,7 @@ FREE = [
     "fitting",
     "generation",
     "protocol",
+    "reproduce",
     "retrain",
     "score",
     "selection",
