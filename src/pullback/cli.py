@@ -227,5 +227,27 @@ def retrain() -> None:
         sys.exit(run())
 
 
+@app.command()
+def reproduce(
+    run_id: Annotated[str, typer.Argument(help="Of a run of the pipeline or of one of its stages, as in MLflow.")],
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Run every stage again, also where DVC has its outputs.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="A folder for code and outputs; if none, .worktrees/RUN_ID.")] = None,
+) -> None:
+    """Bring back code, parameters and outputs of a recorded run, and tell which are the same to the byte."""
+    from rich.console import Console
+
+    from pullback.reproduce import reproduce as bring_back
+    from pullback.reproduce import table
+
+    with _sentences():
+        folder, outputs = bring_back(run_id, out, rerun=rerun)
+        _print_as_far_as_possible()
+        Console().print(table(outputs))
+        print(f"Everything is in {folder}; `git worktree remove --force {folder}` removes it.")
+        sys.exit(any(output.verdict in ("differs", "missing") for output in outputs))
+
+
 if __name__ == "__main__":
     app()

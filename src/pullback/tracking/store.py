@@ -55,6 +55,7 @@ def _prepare_environment() -> None:
     """Settings that mlflow reads when it is imported. By its own defaults a call to a dead server hangs for minutes."""
     settings = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
         "MLFLOW_LOGGING_LEVEL": "WARNING",

@@ -1,0 +1,88 @@
+"""From which files was an execution of the pipeline made, and what did it make?"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from pullback.errors import UserError
+from pullback.tracking._execution import search
+from pullback.tracking.store import connect, locked
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as RecordedRun
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What stands in MLflow of one execution of the pipeline."""
+
+    run_id: str
+    experiment_id: str
+    commit: str | None
+    dirty: bool
+    """Whether the files differed from the commit."""
+    files: Mapping[str, bytes]
+    """Those of its artifacts params.yaml, dvc.lock and code.diff that it has."""
+    outputs: Mapping[str, tuple[str, str]]
+    """Path of an output, also of stages that it could skip -> stage, digest."""
+
+
+def execution(run_id: str) -> Execution:
+    """The execution whose run, or one of whose stages' runs, has that id.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    with locked():
+        client = connect()
+        run = _known(client, run_id)
+        run = run and _known(client, run.data.tags.get("mlflow.parentRunId", run_id))
+        if run is None:
+            raise UserError(f"MLflow has no run {run_id}; copy the id of one from its page (`pullback ui`)")
+        tags = run.data.tags
+        stages = search(client, run.info.experiment_id, f"tags.mlflow.parentRunId = '{run.info.run_id}'")
+        skipped = [_known(client, made_by) for tag, made_by in tags.items() if tag.startswith("skipped.")]
+        return Execution(
+            run.info.run_id,
+            run.info.experiment_id,
+            tags.get("mlflow.source.git.commit"),
+            tags.get("git.dirty") == "true",
+            dict(_artifacts(client, run.info.run_id)),
+            {path: made for stage in (*skipped, *stages) if stage for path, made in _outputs(stage)},
+        )
+
+
+def tag_execution(experiment_id: str, key: str, name: str, value: str) -> None:
+    """A tag on the run of the execution that was started with PIPELINE_RUN_KEY=`key`, if any stage of it ran."""
+    with locked():
+        client = connect()
+        for run in search(client, experiment_id, f"tags.pipeline = '{key}'"):
+            client.set_tag(run.info.run_id, name, value)
+
+
+def _known(client: "MlflowClient", run_id: str) -> "RecordedRun | None":
+    """None for a run in another store, as those are whose outputs `dvc pull` has brought."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, bytes]]:
+    with TemporaryDirectory() as folder:
+        for file in client.list_artifacts(run_id):
+            if file.path in ("params.yaml", "dvc.lock", "code.diff"):
+                yield file.path, Path(client.download_artifacts(run_id, file.path, folder)).read_bytes()
+
+
+def _outputs(run: "RecordedRun") -> Iterator[tuple[str, tuple[str, str]]]:
+    for tag, digest in run.data.tags.items():
+        if tag.startswith("output."):
+            yield tag.removeprefix("output."), (run.data.tags["stage"], digest)
