@@ -50,6 +50,7 @@ FREE = [
     "embedding",
     "fitting",
     "generation",
+    "humans",
     "protocol",
     "retrain",
     "score",

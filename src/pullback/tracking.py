@@ -275,6 +275,20 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield f"{prefix}{key}", str(value)[:LONGEST_VALUE]
 
 
+def add(run_id: str, metrics: Mapping[str, float], file: str, content: Any) -> None:
+    """Adds metrics and an artifact (JSON) to a run that has ended, in place of what was added before.
+
+    Raises:
+        UserError: the tracking store cannot be reached, or has no such run.
+    """
+    with _locked():
+        from mlflow.entities import Metric
+
+        client, now = _client(), time.time_ns() // 1_000_000
+        client.log_batch(run_id, metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()])
+        client.log_dict(run_id, content, file)
+
+
 # The execution of the pipeline.
 
 
