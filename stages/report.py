@@ -1,4 +1,7 @@
-"""All results -> report/index.html: what ran and what came of it; figures: its pictures; map.html: every image."""
+"""All results -> report/index.html: what ran and what came of it; figures: its pictures; map.html: every image.
+
+And turing.html, on which people try to tell generated images from real ones, with turing.json, the truth of it.
+"""
 
 import sys
 from datetime import datetime
@@ -12,6 +15,7 @@ from pullback.pipeline import Stage, path, stage
 from pullback.report._map_page import render_map
 from pullback.report._page import render
 from pullback.report._results import Images, Results
+from pullback.report._turing_page import blind_test, render_turing
 from pullback.tracking import provenance
 
 IMAGES, SAMPLES, MANIFOLD, OUT = Path("data/images"), Path("data/samples"), Path("data/manifold"), Path("report")
@@ -32,7 +36,10 @@ def main() -> None:
             files.write_bytes(OUT / "figures" / f"{figure.name}.png", figure.png)
         files.write_text(OUT / "index.html", render(results, sections))
         files.write_text(OUT / "map.html", render_map(results))
-        for page in ("index.html", "map.html"):
+        test = blind_test(results, run.seed)
+        files.write_text(OUT / "turing.html", render_turing(results, test))
+        files.write_json(OUT / "turing.json", test.key)
+        for page in ("index.html", "map.html", "turing.html"):
             run.tracked.publish(OUT / page, "report")
 
 

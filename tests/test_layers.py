@@ -51,6 +51,7 @@ FREE = [
     "embedding",
     "fitting",
     "generation",
+    "humans",
     "protocol",
     "reproduce",
     "retrain",

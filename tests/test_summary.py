@@ -52,7 +52,7 @@ def test_mean_and_spread_of_several_trainings_stand_below_the_value(tmp_path: Pa
 def test_five_sets_of_samples_fit_80_columns_whole(tmp_path: Path) -> None:
     numbers = {"classification_accuracy": {"value": 0.9876}, "augmentation_gain": {"value": -0.00506}}
     for model, methods in {"gan": ["prior"], "vae": ["gmm", "manifold", "prior"]}.items():
-        scores = {"floor": numbers, "methods": {method: numbers for method in methods}}
+        scores = {"floor": numbers, "methods": dict.fromkeys(methods, numbers)}
         files.write_json(tmp_path / f"{model}.json", BESIDE | scores)
     console = Console(width=80)
     with console.capture() as capture:

@@ -219,6 +219,25 @@ def translate(
 
 
 @app.command()
+def humans(
+    answers: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Saved by report/turing.html, one per person.")
+    ],
+) -> None:
+    """Count what people answered in the report's blind test: can they tell generated images from real ones?"""
+    from rich.console import Console
+
+    from pullback.humans import OUT, count
+    from pullback.summary import humans_table
+
+    with _sentences():
+        result = count(answers)
+        _print_as_far_as_possible()
+        Console().print(humans_table(result))
+        print(f"Recorded in {OUT}, and in MLflow in the run {result['run_id']}, which made the report.")
+
+
+@app.command()
 def retrain() -> None:
     """Fetch the data again, rerun the pipeline, and keep the result only if the gate passes."""
     from pullback.retrain import retrain as run

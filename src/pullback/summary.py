@@ -90,6 +90,18 @@ def _narrow(title: str, caption: str) -> Table:
     return Table(title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
+def humans_table(result: dict[str, Any]) -> Table:
+    """What `pullback humans` has found."""
+    people = f"{result['people']} {'person' if result['people'] == 1 else 'people'}"
+    table = Table(title=f"Blind test {result['test']}, {people}", caption="Guessing gives an error rate of 50%.")
+    for name in ("", "answers", "error rate", "95 % interval", "p of guessing"):
+        table.add_column(name, justify="right" if name else "left")
+    for source, found in result["sources"].items():
+        interval = f"{found['low']:.0%} to {found['high']:.0%}"
+        table.add_row(source, str(found["answers"]), f"{found['error_rate']:.0%}", interval, _short(found["p_value"]))
+    return table
+
+
 def _beside(result: dict[str, Any], scores: Container[str]) -> str:
     """The feature map and the parameters, without which the scores mean nothing."""
     parts = [f"features: {result['feature_map']}"]

@@ -1,10 +1,11 @@
-"""From which files was an execution of the pipeline made, and what did it make?"""
+"""From which files was an execution of the pipeline made, what did it make, and what is added to it later?"""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pullback.errors import UserError
 from pullback.tracking._execution import search
@@ -61,6 +62,20 @@ def tag_execution(experiment_id: str, key: str, name: str, value: str) -> None:
         client = connect()
         for run in search(client, experiment_id, f"tags.pipeline = '{key}'"):
             client.set_tag(run.info.run_id, name, value)
+
+
+def add(run_id: str, metrics: Mapping[str, float], file: str, content: dict[str, Any]) -> None:
+    """Adds metrics and an artifact (JSON) to a run that has ended, in place of what was added before.
+
+    Raises:
+        UserError: the tracking store cannot be reached, or has no such run.
+    """
+    with locked():
+        from mlflow.entities import Metric
+
+        client, now = connect(), time.time_ns() // 1_000_000
+        client.log_batch(run_id, metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()])
+        client.log_dict(run_id, content, file)
 
 
 def _known(client: "MlflowClient", run_id: str) -> "RecordedRun | None":
