@@ -22,7 +22,7 @@ from pullback.errors import UserError
 class Params(BaseModel):
     """A block of parameters. Frozen; refuses unknown keys; converts nothing, except that 1 passes for 1.0."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 Blocks = dict[str, SerializeAsAny[Params]]  # names of plug-ins -> their parameters, as in `tsne: {perplexity: 30}`

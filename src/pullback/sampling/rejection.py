@@ -35,6 +35,7 @@ ROUNDS = 100  # after which a latent is kept though it was rejected as often
 
 class Params(config.Params):
     percentile: Annotated[float, Field(ge=0, le=100)] = 80.0
+    """The higher, the fewer draws are kept, and the nearer they come to the data; 100 = as exactness asks."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pullback.sampling._sampler import Sampler
 
 class Params(config.Params):
     threshold: Positive = 1.0
+    """No number of a latent lies farther from 0; lower = more typical images of less variety."""
 
 
 def sampler(model: Model, images: Any, labels: Any, params: Params, seed: int) -> Sampler:
