@@ -1,4 +1,4 @@
-"""The README tells of every stage, score and plug-in kind, and its commands exist."""
+"""The documents tell of every stage, score, parameter and plug-in kind, and their commands exist."""
 
 import json
 import re
@@ -9,11 +9,12 @@ import pytest
 from ruamel.yaml import YAML
 from typer.main import get_command
 
-from pullback import config
+from pullback import config, parameters, plugins
 from pullback.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = README + "".join(file.read_text() for file in sorted((ROOT / "docs").glob("*.md")))
 
 
 @pytest.mark.parametrize("stage", YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
@@ -26,11 +27,23 @@ def test_every_score_is_in_the_readme() -> None:
     assert scores == set(re.findall(r"^\| `(\w+)` \| (?:lower|higher) \|", README, re.MULTILINE))
 
 
-def test_every_command_in_the_readme_exists() -> None:
+def test_the_table_of_parameters_is_that_of_the_code() -> None:
+    """`python -m pullback.parameters` prints it."""
+    rows = parameters.table(parameters.read_comments(ROOT / "params.yaml"))
+    assert rows in DOCUMENTS
+    assert "| |" not in rows, "a parameter without a meaning"
+
+
+def test_every_kind_of_plug_in_is_in_the_documents() -> None:
+    for folder, entry_point in plugins.ENTRY_POINTS.items():
+        assert re.search(rf"`src/pullback/{folder}/NAME.py` \|.*`{entry_point}\(", DOCUMENTS), folder
+
+
+def test_every_command_in_the_documents_exists() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    assert set(re.findall(r"^\$ pullback (\w+)", README, re.MULTILINE)) <= set(commands)
+    assert set(re.findall(r"^\$ pullback (\w+)", DOCUMENTS, re.MULTILINE)) <= set(commands)
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(re.findall(r"^\$ make (\w+)", README, re.MULTILINE)) <= set(targets)
+    assert set(re.findall(r"^\$ make (\w+)", DOCUMENTS, re.MULTILINE)) <= set(targets)
 
 
 def test_every_file_that_the_readme_shows_or_names_exists() -> None:

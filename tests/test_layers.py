@@ -44,6 +44,7 @@ LAYERS = {
     "training": ["files", "plugins", "models/_model"],
     "pipeline": ["config", "files", "tracking"],
     "summary": ["files", "plugins"],
+    "parameters": ["config", "plugins"],
     "progress": [],
 }
 FREE = [
