@@ -4,16 +4,15 @@ map.html holds all that it needs: the points of every map, one picture with a sm
 atlas), and the script map.js, which draws them. It opens from the disk and asks the network for nothing.
 """
 
-import io
 import json
 import math
-from base64 import b64encode
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from pullback.report._atlas import across, atlas
 from pullback.report._figures import color, picture
 from pullback.report._labels import label
 from pullback.report._page import HERE, filled, title
@@ -27,7 +26,7 @@ THUMBNAIL = 32  # pixels of a side, at most
 def render_map(results: Results) -> str:
     """The page; the same results give the same bytes."""
     images = thumbnails(results.map_images)
-    data = _data(results) | {"atlas": {"size": images.shape[-1], "columns": _columns(len(images))}}
+    data = _data(results) | {"atlas": {"size": images.shape[-1], "columns": across(len(images))}}
     return filled(
         "map.html.j2",
         title=title(results),
@@ -36,7 +35,7 @@ def render_map(results: Results) -> str:
         feature_map=label(results.feature_map["name"]),
         clusters=len(results.examples),
         counts=_counts(results),
-        atlas=_atlas(images),
+        atlas=atlas(images, lossless=images.shape[1] == 1),  # coloured ones would be too heavy
         data=data,
         json=Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
     )
@@ -88,28 +87,6 @@ def thumbnails(images: Images) -> Images:
         for layer in images.reshape(n * c, h, w)
     )
     return np.stack([np.asarray(layer) for layer in small]).reshape(n, c, THUMBNAIL, THUMBNAIL)
-
-
-def _atlas(images: Images) -> str:
-    """All images row by row in one picture, as a data URI: grey ones exactly as they are, coloured ones compressed.
-
-    No gaps: with sides of 32 pixels no block of the lossy compression holds pixels of two images.
-    """
-    from PIL import Image
-
-    n, c, h, w = images.shape
-    across = _columns(n)
-    rows = math.ceil(n / across)
-    cells = np.zeros((rows * across, c, h, w), np.uint8)
-    cells[:n] = images
-    sheet = cells.reshape(rows, across, c, h, w).transpose(0, 3, 1, 4, 2).reshape(rows * h, across * w, c)
-    file = io.BytesIO()
-    Image.fromarray(sheet.squeeze(axis=2) if c == 1 else sheet).save(file, "webp", lossless=c == 1, quality=70)
-    return f"data:image/webp;base64,{b64encode(file.getvalue()).decode()}"
-
-
-def _columns(n: int) -> int:
-    return math.ceil(math.sqrt(n))
 
 
 def _counts(results: Results) -> Markup:
