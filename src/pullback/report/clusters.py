@@ -8,6 +8,9 @@ from pullback.report._results import Results
 from pullback.report._section import Section, heading, paragraph, table
 from pullback.report._shares import share_cards
 
+WORDS = {"missing": "missing from", "over_produced": "too often in"}
+METHODS = {"kmeans": "k-means", "hdbscan": "HDBSCAN"}
+
 
 def section(results: Results) -> Section:
     examples = [
@@ -29,9 +32,6 @@ def _cards(results: Results, examples: list[Figure]) -> Markup:
     return text + share_cards([example.html for example in examples], shares, notes)
 
 
-WORDS = {"missing": "missing from", "over_produced": "too often in"}
-
-
 def _note(results: Results, cluster: int) -> str:
     told = (
         f"{words} {label(source)} ({p_value(kind['p_value'])})"
@@ -41,9 +41,6 @@ def _note(results: Results, cluster: int) -> str:
         if kind["cluster"] == cluster
     )
     return ", ".join(told)
-
-
-METHODS = {"kmeans": "k-means", "hdbscan": "HDBSCAN"}
 
 
 def _agreement(results: Results) -> Markup:

@@ -17,6 +17,13 @@ LINK = Markup(
     '<p><a href="map.html">Open the interactive map</a>: each point with its image, its class, its cluster '
     "and the images most like it.</p>\n"
 )
+MEASURES = {
+    "trustworthiness": "trustworthiness",
+    "continuity": "continuity",
+    "shepard": "Shepard correlation",
+    "neighborhood_hit": "neighbours of the same class",
+}
+LAYERS = {"knn": "nearest neighbours", "logistic": "logistic regression"}
 
 
 def section(results: Results) -> Section:
@@ -55,14 +62,6 @@ def _map(results: Results, method: str) -> Figure:
     return chart(f"map-{method}", draw, f"{label(method)} of all sources: {told}", told, size=(5.2, 4.4))
 
 
-MEASURES = {
-    "trustworthiness": "trustworthiness",
-    "continuity": "continuity",
-    "shepard": "Shepard correlation",
-    "neighborhood_hit": "neighbours of the same class",
-}
-
-
 def _trust(results: Results) -> Markup:
     """Each map on each source apart."""
     text = paragraph(
@@ -98,9 +97,6 @@ def _prediction(results: Results) -> Markup:
         "95 % interval."
     )
     return heading("Do the maps know the classes?") + text + table(["", *map(label, results.sources)], rows)
-
-
-LAYERS = {"knn": "nearest neighbours", "logistic": "logistic regression"}
 
 
 def _accuracy(found: dict[str, Any] | None) -> str:
