@@ -1,4 +1,4 @@
-"""Which kinds of real images are there, and which of them does a model miss or overdo?"""
+"""Which kinds of real images are there, how do all images spread over them, and are they the classes?"""
 
 from markupsafe import Markup
 
@@ -24,9 +24,9 @@ def _cards(results: Results, examples: list[Figure]) -> Markup:
     found = results.manifold["kmeans"]
     shares = {source: found["shares"][source] for source in results.sources}
     text = paragraph(
-        "Kinds of real images, found by k-means: a typical one, and the percentage of the images of each source that "
-        "belong to it. Missing means less than a third of the real share, too often means more than it; both only "
-        "where chance does not explain it (p < 0.05, corrected for the number of kinds)."
+        "The clusters of the interactive map, found by k-means among its real images: a typical image of each, and the "
+        "percentage of the images of each source on the map that belong to it. A mark is the outcome of the test "
+        "that is explained under Missing kinds, which looks at finer kinds and at all images."
     )
     notes = [_note(results, k) for k in range(len(examples))]
     return text + share_cards([example.html for example in examples], shares, notes)

@@ -1,4 +1,4 @@
-"""Which kinds of images are missing, and which are made too often?"""
+"""Which kinds of images are missing, which are made too often, and what do they look like?"""
 
 from collections.abc import Mapping
 from typing import Any
