@@ -131,7 +131,7 @@ def parts() -> Any:
                     "vae": {"width": 16, "beta": 1.0, "latent_dim": 16},
                 },
                 "sample": {"methods": {"gan": {"prior": {}}, "vae": {"prior": {}}}},
-                "manifold": {"neighbors": 10},
+                "manifold": {"neighbors": 10, "maps": {"tsne": {"perplexity": 30}}},
             },
             "prepared": {
                 "name": "pets",
@@ -193,6 +193,7 @@ def parts() -> Any:
                 "sweep": {
                     "neighbors": 5,
                     "reason": "the graph is in one piece",
+                    "short_circuits": [],
                     "steps": [
                         {"k": 4, "components": 2, "agreement": 1.0},
                         {"k": 5, "components": 1, "agreement": 0.99},

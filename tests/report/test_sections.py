@@ -268,6 +268,20 @@ def test_maps_tell_what_could_not_be_placed_and_what_each_source_makes_of_them(r
     assert "t-SNE, logistic regression 40.0% (36.0 to 44.0)" in told
 
 
+@pytest.mark.parametrize(
+    ("neighbors", "isomap", "named"),
+    [(8, 8, None), (9, 8, "manifold.neighbors (9);"), (8, 12, "manifold.maps.isomap.neighbors (12);")],
+)
+def test_maps_warn_of_graphs_with_short_circuits(parts, neighbors, isomap, named):
+    whole = parts()
+    whole["params"]["manifold"] = {"neighbors": neighbors, "maps": {"isomap": {"neighbors": isomap}, "tsne": {}}}
+    assert "Short circuit" not in maps.section(Results(**whole)).html
+    whole["manifold"]["sweep"]["short_circuits"] = [9, 11]
+    told = text(maps.section(Results(**whole)).html)
+    assert ("Short circuit From 9 neighbours on" in told) == bool(named)
+    assert not named or f"may be too short with {named}" in told
+
+
 def test_maps_predict_nothing_where_there_are_no_classes(parts):
     whole = parts()
     for found in (whole["manifold"]["features"], whole["manifold"]["maps"]["tsne"]):

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from pullback.report._figures import Figure, chart, color
 from pullback.report._labels import interval, label, number
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, gallery, heading, paragraph, table
+from pullback.report._section import NOTHING, Section, card, cards, gallery, heading, paragraph, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,24 @@ def section(results: Results) -> Section:
         f"most 1 and judge {results.params['manifold']['neighbors']} neighbours. The graph that joins each image to as "
         f"many {'is in one piece' if parts == 1 else f'falls into {parts:,} parts'}."
     )
-    return Section("Maps", note + LINK + gallery(maps, "large") + _trust(results) + _prediction(results), maps)
+    html = note + _short_circuit(results) + LINK + gallery(maps, "large") + _trust(results) + _prediction(results)
+    return Section("Maps", html, maps)
+
+
+def _short_circuit(results: Results) -> Markup:
+    """A warning, where graphs join so many neighbours that distances along the data are cut short."""
+    settings, cut = results.params["manifold"], results.manifold["sweep"]["short_circuits"]
+    asked = {"manifold.neighbors": settings["neighbors"]}
+    asked |= {f"manifold.maps.{name}.neighbors": each.get("neighbors", 0) for name, each in settings["maps"].items()}
+    too_many = [f"{key} ({k})" for key, k in asked.items() if cut and k >= cut[0]]
+    if not too_many:
+        return NOTHING
+    told = (
+        f"From {cut[0]} neighbours on the graph of the real images cuts across a fold or a gap, so distances along the "
+        f"data may be too short with {', '.join(too_many)}; the sweep under Geometry recommends "
+        f"{results.manifold['sweep']['neighbors']}."
+    )
+    return cards([card("Short circuit", "", told)], "notes")
 
 
 def _map(results: Results, method: str) -> Figure:
