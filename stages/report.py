@@ -61,6 +61,7 @@ def read(run: Stage) -> Results:
         labels={source: files.read_array(file) for source, file in labels.items()},
         reconstructions={model: files.read_array(file) for model, file in encoded.items() if file.exists()},
         paths={model: paths(SAMPLES / model / "paths") for model in models},
+        traversals={model: files.read_array(SAMPLES / model / "traversals.npy") for model in models},
         curves={model: files.read_table(path("metrics", f"train@{model}", ".csv")) for model in models},
         training_scores={model: files.read_table(path("metrics", f"train@{model}", "-scores.csv")) for model in models},
         trainings={model: files.read_json(path("metrics", f"train@{model}", ".json")) for model in models},

@@ -160,6 +160,7 @@ def parts() -> Any:
                     kind: images(27).reshape(3, 9, channels, size, size) for kind in ("geodesic", "pixels", "straight")
                 },
             },
+            "traversals": {model: images(72).reshape(8, 9, channels, size, size) for model in ("gan", "vae")},
             "curves": {
                 "gan": {"seen_images": np.array([64.0, 128.0]), "discriminator_accuracy": np.array([0.5, 0.75])},
                 "vae": {"seen_images": np.array([64.0, 128.0]), "kl": np.array([3.0, 2.0])},

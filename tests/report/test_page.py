@@ -14,18 +14,19 @@ from pullback.report._section import Section
 
 CHROMIUM = Path("/usr/bin/chromium")
 ORDER = [
-    "what_ran",
     "images",
-    "realism",
-    "reconstructions",
-    "paths",
-    "curves",
     "scores",
     "copies",
     "modes",
+    "realism",
+    "reconstructions",
+    "traversals",
+    "paths",
     "maps",
     "clusters",
     "geometry",
+    "curves",
+    "what_ran",
     "cost",
 ]
 

@@ -21,6 +21,7 @@ from pullback.report import (
     realism,
     reconstructions,
     scores,
+    traversals,
     what_ran,
 )
 from pullback.report._figures import Figure
@@ -382,6 +383,18 @@ def test_paths_that_look_equal_are_told_together(parts):
     found["straight"]["realism"] = found["geodesic"]["realism"] + 0.001
     told = text(paths.section(Results(**whole)).html)
     assert "Most realistic: straight in the latent space and geodesic in the latent space (0.70)." in told
+
+
+def test_traversals_have_a_row_for_each_number(results):
+    section = traversals.section(results)
+    assert [figure.name for figure in section.figures] == ["traversals-gan", "traversals-vae"]
+    for shown, row in zip(rows(section.figures[1], 8), results.traversals["vae"], strict=True):
+        assert (shown == row).all()
+
+
+def test_few_and_every_second_of_large_traversals_are_shown(parts):
+    pixels = np.array(Image.open(io.BytesIO(traversals.section(Results(**parts(128))).figures[0].png)))
+    assert pixels.shape[:2] == (4 * 139 - 1, 5 * 139 - 1)
 
 
 def test_training_shows_the_curves_and_the_choice_of_the_weights(results):

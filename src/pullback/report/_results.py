@@ -31,6 +31,8 @@ class Results:
     """(m, c, h, w) by model, of the first m of `real`; only of models that can encode."""
     paths: dict[str, dict[str, Images]]
     """(pairs, steps, c, h, w) by model and kind: `pixels` (only of models that can encode), `straight`, `geodesic`."""
+    traversals: dict[str, Images]
+    """(rows, steps, c, h, w) by model: in each row one number of the latent moves."""
     curves: dict[str, dict[str, NDArray[np.float64]]]
     """By model, the columns of its training curve, among them `seen_images`; NaN where a point lacks a number."""
     training_scores: dict[str, dict[str, NDArray[np.float64]]]
