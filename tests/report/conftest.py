@@ -53,7 +53,10 @@ def verdicts() -> dict[str, Any]:
 
 def findings() -> dict[str, Any]:
     return {
-        "precision_recall": {"realism": {"median": 1.25, "most": [*range(8)], "least": [*range(39, 31, -1)]}},
+        "precision_recall": {
+            "realism": {"median": 1.25, "most": [*range(8)], "least": [*range(39, 31, -1)]},
+            "classes": {"precision": hits(19, 15), "recall": hits(20, 5)},
+        },
         "memorization": {
             "near_copies": [[5, 50, 0.0], [6, 51, 0.125]],
             "nearest": [[5, 50, 0.0], [6, 51, 0.125], [7, 50, 0.5], [8, 52, 0.75]],
@@ -80,6 +83,10 @@ def findings() -> dict[str, Any]:
         },
         "classification": {"labels": "by the feature map"},
     }
+
+
+def hits(*counts: int) -> dict[str, list[int]]:
+    return {"hits": [*counts], "images": [20, 20]}
 
 
 MEASURED = {"trustworthiness": 0.98, "continuity": 0.97, "shepard": 0.9}

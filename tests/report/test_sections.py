@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from pullback.report import (
+    classes,
     clusters,
     copies,
     cost,
@@ -255,9 +256,32 @@ def test_a_metric_needs_no_meaning(parts, metric):
 
 def test_class_shares_are_left_out_where_the_feature_map_knows_other_classes(parts):
     whole = parts()
-    assert "Classes" in scores.section(Results(**whole)).html
-    whole["prepared"]["classes"] = ["one", "two", "three"]
-    assert "Classes" not in scores.section(Results(**whole)).html
+    assert "How often" in classes.section(Results(**whole)).html
+    whole["evaluations"]["gan"]["class_shares"]["real"] = [0.5, 0.3, 0.2]
+    assert "How often" not in classes.section(Results(**whole)).html
+
+
+def test_classes_tell_the_images_behind_each_share(parts):
+    whole = parts()
+    told = text(classes.section(Results(**whole)).html)
+    assert "GAN prior VAE prior cat 95% 19 of 20 95% 19 of 20 <dog> 75% 15 of 20" in told
+    assert "<dog> 25% 5 of 20" in told
+    assert "Agreement" not in told
+    whole["evaluations"]["gan"]["findings"]["prior"]["classification"] = {
+        "labels": "of the model",
+        "agreement": {
+            "real": {"hits": [20, 18], "images": [20, 20]},
+            "fake": {"hits": [0, 8], "images": [0, 40]},
+        },
+    }
+    told = text(classes.section(Results(**whole)).html)
+    assert "real GAN prior cat 100% 20 of 20 \N{EN DASH} <dog> 90% 18 of 20 20% 8 of 40" in told
+
+
+def test_images_without_classes_have_no_tables_of_them(parts):
+    whole = parts()
+    whole["prepared"]["classes"] = []
+    assert text(classes.section(Results(**whole)).html) == "The images have no classes."
 
 
 def test_maps_tell_what_could_not_be_placed_and_what_each_source_makes_of_them(results):

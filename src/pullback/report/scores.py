@@ -7,7 +7,6 @@ from pullback.report._labels import label
 from pullback.report._provenance import provenance
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, definitions, heading, paragraph
-from pullback.report._shares import share_cards
 from pullback.report._verdicts import verdicts
 
 WIDEST = 7  # columns of a table
@@ -55,7 +54,7 @@ def section(results: Results) -> Section:
             "standard deviation over all its trainings, each with a seed of its own: another training often moves a "
             "score by more than the interval, which speaks of the images alone."
         )
-    return Section("Scores", note + _tables(results) + verdicts(results) + _meanings(results) + _classes(results))
+    return Section("Scores", note + _tables(results) + verdicts(results) + _meanings(results))
 
 
 def _tables(results: Results) -> Markup:
@@ -71,15 +70,3 @@ def _tables(results: Results) -> Markup:
 def _meanings(results: Results) -> Markup:
     meanings = {label(score): MEANINGS[score] for score in results.better if score in MEANINGS}
     return heading("What the scores mean") + definitions(meanings) if meanings else NOTHING
-
-
-def _classes(results: Results) -> Markup:
-    """The shares of the classes, where the feature map knows the data's own."""
-    kinds = results.prepared["classes"]
-    shares = {"real": next(iter(results.evaluations.values()))["class_shares"].get("real")}
-    if shares["real"] is None or len(shares["real"]) != len(kinds):
-        return NOTHING
-    for model, evaluation in results.evaluations.items():
-        shares |= {f"{model} {method}": evaluation["class_shares"][method] for method in evaluation["methods"]}
-    note = paragraph("Percentage of the images of each source, by the judgement of the feature map.")
-    return heading("Classes") + note + share_cards(kinds, shares)
