@@ -27,10 +27,11 @@ def section(results: Results) -> Section:
         return Section("Classes", paragraph("The images have no classes."))
     tables = [_table(names, title, counts) for title, counts in _counts(results).items() if counts]
     note = paragraph(
-        "Beside each share the images behind it. They are few, so small differences are chance; a distance such as FID "
-        "would need more images of each class than twice the number of features."
+        "Beside each share the images behind it: of few images a small difference is chance, and a distance such as "
+        "FID would need twice as many images of each class as there are features."
     )
-    return Section("Classes", _made(results) + (note if tables else NOTHING) + NOTHING.join(tables))
+    html = _made(results) + NOTHING.join([note, *tables] if tables else [])
+    return Section("Classes", html or paragraph("No metric has looked at single classes."))
 
 
 def _made(results: Results) -> Markup:

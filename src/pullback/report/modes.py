@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from pullback.report._basis import basis
 from pullback.report._figures import Figure, columns, file_name, picture
 from pullback.report._labels import label, p_value
-from pullback.report._provenance import provenance
 from pullback.report._results import Results
 from pullback.report._section import Section, combined, gallery, paragraph
 
@@ -26,7 +26,7 @@ def section(results: Results) -> Section:
         "too often are named only where chance does not explain it: p < 0.05, corrected for the number of kinds."
     )
     parts = [_part(results, source, found) for source, found in findings.items()]
-    return combined(TITLE, note + provenance(results, ["modes"]), parts)
+    return combined(TITLE, note + basis(results, ["modes"]), parts)
 
 
 def _part(results: Results, source: str, found: Mapping[str, Any]) -> Section:

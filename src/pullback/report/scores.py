@@ -2,9 +2,9 @@
 
 from markupsafe import Markup
 
+from pullback.report._basis import basis
 from pullback.report._estimates import estimates
 from pullback.report._labels import label
-from pullback.report._provenance import provenance
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, definitions, heading, paragraph
 from pullback.report._verdicts import verdicts
@@ -64,7 +64,7 @@ def _tables(results: Results) -> Markup:
         estimates(results, scores[i * len(scores) // parts : (i + 1) * len(scores) // parts]) for i in range(parts)
     )
     metrics = next(iter(results.evaluations.values()))["parameters"]
-    return NOTHING.join(tables) + provenance(results, metrics)
+    return NOTHING.join(tables) + basis(results, metrics)
 
 
 def _meanings(results: Results) -> Markup:

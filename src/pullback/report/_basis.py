@@ -20,7 +20,7 @@ def feature_map(facts: Mapping[str, Any]) -> str:
     return f"{label(facts['name'])}, digest {facts['digest']}, {RESIZED[facts['resize']]}"
 
 
-def provenance(results: Results, metrics: Iterable[str]) -> Markup:
+def basis(results: Results, metrics: Iterable[str]) -> Markup:
     """A small line below the numbers of these metrics, files of src/pullback/evaluation."""
     first = next(iter(results.evaluations.values()))
     counts = sorted({evaluation["images"] for evaluation in results.evaluations.values()})
