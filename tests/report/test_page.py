@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pullback import plugins
-from pullback.report._page import render, summary
+from pullback.report._page import render
 from pullback.report._results import Results
 from pullback.report._section import Section
+from pullback.report._summary import summary
 
 CHROMIUM = Path("/usr/bin/chromium")
 ORDER = [
@@ -134,28 +135,6 @@ def test_a_report_without_metrics(parts):
     results = Results(**parts(better={}))
     assert summary(results) == "100 images of 8 by 8 pixels."
     assert "No metric is switched on." in page(results)
-
-
-def test_summary_says_who_leads_and_when_nobody_does(results, parts):
-    assert "GAN prior leads: 4.00 (3.60 to 4.40) against 8.00 (7.20 to 8.80) for VAE prior." in summary(results)
-    equal = parts()
-    equal["evaluations"]["vae"] = equal["evaluations"]["gan"]
-    equal["comparisons"]["pairs"] = []
-    assert "GAN prior and VAE prior are too close to call" in summary(Results(**equal))
-    assert "VAE prior leads" in summary(replace(results, better={"fid": "higher"}))
-
-
-def test_the_paired_comparison_decides_who_leads_in_the_summary(parts):
-    whole = parts()
-    whole["comparisons"]["pairs"][0]["verdicts"]["fid"]["verdict"] = "not distinguishable"
-    assert "GAN prior and VAE prior are too close to call" in summary(Results(**whole))
-
-
-def test_a_summary_without_a_floor(parts):
-    whole = parts()
-    for evaluation in whole["evaluations"].values():
-        evaluation["floor"] = {}
-    assert summary(Results(**whole)).endswith("for VAE prior.")
 
 
 def test_many_sources(parts):

@@ -26,12 +26,25 @@ def verdicts(results: Results) -> Markup:
     )
 
 
-def verdict(results: Results, a: str, b: str, score: str) -> str | None:
-    """ "better", "worse" or "not distinguishable", if these sources were compared; the first two in either order."""
+def compared(results: Results, a: str, b: str) -> dict[str, Any]:
+    """By score, how source `a` compares with `b`, in whichever order they were compared; empty if they were not."""
     for pair in results.comparisons["pairs"]:
-        if {pair["a"], pair["b"]} == {a, b} and score in pair["verdicts"]:
-            return str(pair["verdicts"][score]["verdict"])
-    return None
+        if (pair["a"], pair["b"]) == (a, b):
+            return dict(pair["verdicts"])
+        if (pair["b"], pair["a"]) == (a, b):
+            return {score: _turned(found) for score, found in pair["verdicts"].items()}
+    return {}
+
+
+def _turned(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "a": found["b"],
+        "b": found["a"],
+        "difference": -found["difference"],
+        "low": -found["high"],
+        "high": -found["low"],
+        "verdict": {"better": "worse", "worse": "better"}.get(found["verdict"], found["verdict"]),
+    }
 
 
 def _grouped(pair: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
