@@ -1,18 +1,21 @@
 """All results -> report/index.html: what ran and what came of it; figures: its pictures; map.html: every image."""
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from ruamel.yaml import YAML
 
 from pullback import files, plugins
 from pullback.pipeline import Stage, path, stage
 from pullback.report._map_page import render_map
 from pullback.report._page import render
 from pullback.report._results import Images, Results
-from pullback.tracking import provenance
+from pullback.tracking import places, provenance
 
 IMAGES, SAMPLES, MANIFOLD, OUT = Path("data/images"), Path("data/samples"), Path("data/manifold"), Path("report")
 PROGRAMS = ["torch", "numpy", "scikit-learn"]  # on which the numbers depend
@@ -80,6 +83,8 @@ def read(run: Stage) -> Results:
         versions={"Python": sys.version.split()[0]} | {name: version(name) for name in PROGRAMS},
         revision=revision(),
         speeds={each: files.read_json(path("metrics/speed", each, ".json")) for each in stages},
+        origins=origins(stages),
+        store=places.store_uri(),
         recorded={"Rendered": f"{datetime.now():%Y-%m-%d %H:%M}", "MLflow run of the pipeline": run.tracked.parent_id},
     )
 
@@ -89,6 +94,25 @@ def paths(folder: Path) -> dict[str, Images]:
     found = {file.parent.name: files.read_array(file) for file in sorted(folder.glob("*/images.npy"))}
     pairs = len(files.read_array(folder / "labels.npy"))
     return {kind: images.reshape(pairs, -1, *images.shape[1:]) for kind, images in found.items()}
+
+
+def origins(stages: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """By stage the digests of its outputs, less those that differ in every run, and its run in MLflow.
+
+    These are read as they are, and not among the stage's `deps`: equal results with another past need no new report.
+    """
+    lock = YAML(typ="safe").load(Path("dvc.lock"))["stages"] if Path("dvc.lock").exists() else {}
+    return {
+        stage: {
+            "outputs": {
+                out["path"]: out["md5"]
+                for out in lock.get(stage, {}).get("outs", [])
+                if not out["path"].startswith(("runs/", "metrics/speed/"))
+            },
+            "run": files.read_json(file) if (file := places.runs_path(stage)).exists() else None,
+        }
+        for stage in stages
+    }
 
 
 def revision() -> str:

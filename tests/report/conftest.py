@@ -235,6 +235,11 @@ def parts() -> Any:
             "versions": {"Python": "3.11.2"},
             "revision": "abc123",
             "speeds": {"download": {"seconds": 0.5}, "train@gan": {"seconds": 20.0, "images_per_second": 1500.0}},
+            "origins": {
+                "download": {"outputs": {"data/raw": "ab12.dir"}, "run": {"experiment_id": "1", "run_id": "cafe"}},
+                "train@gan": {"outputs": {}, "run": None},
+            },
+            "store": "sqlite:///mlflow.db",
             "recorded": {"Rendered": "2020-02-02 20:20"},
         } | changes
 

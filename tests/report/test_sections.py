@@ -19,6 +19,7 @@ from pullback.report import (
     maps,
     modes,
     paths,
+    provenance,
     realism,
     reconstructions,
     scores,
@@ -42,13 +43,12 @@ def rows(figure: Figure, count: int = 1) -> list[np.ndarray]:
     return list(grey.reshape(count, 9, -1, 9).swapaxes(1, 2)[:, :, None, :8, :8])
 
 
-def test_what_ran_tells_the_data_the_code_and_the_parameters(results):
+def test_what_ran_tells_the_data_and_the_parameters(results):
     told = text(what_ran.section(results).html)
     for fact in (
         "60 in train, 40 in test",
         "1 unreadable, 3 duplicates (2 between train and test)",
         "97.5%",
-        "abc123",
         "digest feedbeef00000000",
     ):
         assert fact in told
@@ -478,6 +478,25 @@ def test_curves_are_said_to_be_of_the_first_training_where_there_are_more(parts)
 def test_cost_adds_up(results):
     assert "total 20.5" in text(cost.section(results).html)
     assert "sampling method" not in cost.section(results).html
+
+
+def test_provenance_tells_the_code_the_digests_and_the_runs(results):
+    html = provenance.section(results).html
+    for fact in ("abc123", "Python 3.11.2", "pets, digest d1ge57", "digest feedbeef00000000", "2020-02-02 20:20"):
+        assert fact in text(html)
+    assert "download data/raw ab12.dir cafe train@gan" in text(html)
+    assert 'href="http://127.0.0.1:5000/#/experiments/1/runs/cafe"' in html
+
+
+def test_provenance_links_to_the_tracking_server_and_keeps_its_password(parts):
+    html = provenance.section(Results(**parts(store="https://me:secret@host:8443/ml/"))).html
+    assert 'href="https://host:8443/ml/#/experiments/1/runs/cafe"' in html
+    assert "secret" not in html
+
+
+def test_provenance_outside_git_and_mlflow(parts):
+    told = text(provenance.section(Results(**parts(revision="", origins={}))).html)
+    assert "Code not under version control" in told
 
 
 def test_cost_names_the_pace_of_each_sampling_method(parts):

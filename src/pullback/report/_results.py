@@ -69,8 +69,13 @@ class Results:
     """Of the code; empty outside git."""
     speeds: dict[str, dict[str, float]]
     """metrics/speed/STAGE.json by stage, in the order of the pipeline; differs between reruns."""
+    origins: dict[str, dict[str, Any]]
+    """By stage `outputs`, path -> digest in dvc.lock, and `run`, its run in MLflow, None if unknown; the latter differs
+    between reruns."""
+    store: str
+    """The address of MLflow's tracking store."""
     recorded: dict[str, str]
-    """When and in which runs; differs between reruns."""
+    """When and in which run of the whole pipeline; differs between reruns."""
 
     @property
     def sources(self) -> list[str]:

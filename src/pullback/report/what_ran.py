@@ -1,4 +1,4 @@
-"""What was run, on what data, by which code?"""
+"""What was run, and on what data?"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -30,9 +30,6 @@ def _facts(results: Results) -> Markup:
             f"({dropped['leaked']:,} between train and test)",
             "Feature map": ", ".join([feature_map(results.feature_map), *scores]),
             "Seed": str(results.params["seed"]),
-            "Data digest": data["digest"],
-            "Code": results.revision or "not under version control",
-            "Versions": ", ".join(f"{program} {version}" for program, version in results.versions.items()),
         }
     )
 
