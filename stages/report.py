@@ -1,4 +1,7 @@
-"""All results -> report/index.html: what ran and what came of it; figures: its pictures; map.html: every image."""
+"""All results -> report/index.html: what ran and what came of it; figures: its pictures; map.html: every image.
+
+And report.md, the outcome for the description of a pull request.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -13,6 +16,7 @@ from ruamel.yaml import YAML
 from pullback import files, plugins
 from pullback.pipeline import Stage, path, stage
 from pullback.report._map_page import render_map
+from pullback.report._markdown import render_markdown
 from pullback.report._page import render
 from pullback.report._results import Images, Results
 from pullback.tracking import places, provenance
@@ -35,7 +39,8 @@ def main() -> None:
             files.write_bytes(OUT / "figures" / f"{figure.name}.png", figure.png)
         files.write_text(OUT / "index.html", render(results, sections))
         files.write_text(OUT / "map.html", render_map(results))
-        for page in ("index.html", "map.html"):
+        files.write_text(OUT / "report.md", render_markdown(results, sections))
+        for page in ("index.html", "map.html", "report.md"):
             run.tracked.publish(OUT / page, "report")
 
 
