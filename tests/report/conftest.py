@@ -1,11 +1,16 @@
-"""Results of an imaginary run, small enough to render in a moment."""
+"""Results of an imaginary run, small enough to render in a moment, and a browser to look at them."""
 
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pullback.report._results import Results
+
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 def estimate(value: float) -> dict[str, float]:
@@ -249,3 +254,49 @@ def parts() -> Any:
 @pytest.fixture
 def results(parts: Any) -> Results:
     return Results(**parts())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser: {CHROMIUM} is missing (Debian: apt install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Opens a page from the disk; it may neither complain nor ask for anything else."""
+    file = tmp_path / "page.html"
+    said: list[str] = []
+    requested: set[str] = set()
+
+    def opened(html: str, address: str = "", **options: Any) -> Any:
+        file.write_text(html)
+        tab = browser.new_page(**{"reduced_motion": "reduce"} | options)  # scrolling smoothly it moves under the mouse
+        tab.on("console", lambda message: said.append(message.text))
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.on("request", lambda request: requested.add(request.url.split("#")[0]))
+        tab.goto(file.as_uri() + address)
+        return tab
+
+    yield opened
+    for context in browser.contexts:
+        context.close()
+    assert not said
+    assert {url for url in requested if not url.startswith("data:")} == {file.as_uri()}
+
+
+@pytest.fixture
+def screenshots(tmp_path: Path) -> Path:
+    """Where to look at pages afterwards: the folder named by PULLBACK_SCREENSHOTS, or that of the test, which pytest
+    keeps for three runs."""
+    folder = Path(os.environ.get("PULLBACK_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
