@@ -98,7 +98,7 @@ def page_colors() -> list[str]:
 def test_the_colours_of_sources_are_told_apart_by_everyone_on_every_page(sight):
     inks = lab([GREY, *PALETTE], sight)
     apart = np.linalg.norm(inks[:, None] - inks, axis=-1)
-    assert apart[np.triu_indices(len(inks), 1)].min() > 15
+    assert apart[np.triu_indices(len(inks), 1)].min() > 20
     pages = page_colors()
     assert len(pages) == 3
     assert np.linalg.norm(inks[:, None] - lab(pages, sight), axis=-1).min() > 30
