@@ -122,7 +122,7 @@ def neighbors(sources: np.ndarray, m: int = 3) -> tuple[np.ndarray, np.ndarray]:
     return nearest, np.take_along_axis(distances[:, None], nearest, axis=-1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def parts() -> Any:
     """The arguments of `Results` for images of a size and number of channels; a test may change some."""
 

@@ -9,7 +9,7 @@ from pullback.report._summary import conclusions, summary
 
 
 def test_summary_says_who_leads_and_when_nobody_does(results, parts):
-    assert "GAN prior leads: 4.00 (3.60 to 4.40) against 8.00 (7.20 to 8.80) for VAE prior." in summary(results)
+    assert "GAN prior leads: 4.00 against 8.00 for VAE prior." in summary(results)
     equal = parts()
     equal["evaluations"]["vae"] = equal["evaluations"]["gan"]
     equal["comparisons"]["pairs"] = []
@@ -61,7 +61,7 @@ def test_the_better_source_is_named_first_in_whichever_order_they_were_compared(
 )
 def test_ways_of_sampling_stand_beside_the_prior_of_their_model(parts, fid, precision, words):
     whole = parts()
-    vae = whole["evaluations"]["vae"]
+    vae, whole["samples"]["vae gmm"] = whole["evaluations"]["vae"], whole["real"]
     vae["methods"] = {"gmm": vae["methods"]["prior"], "prior": vae["methods"]["prior"]}
     verdicts = whole["comparisons"]["pairs"][0]["verdicts"]
     verdicts["fid"]["verdict"], verdicts["precision"]["verdict"] = fid, precision

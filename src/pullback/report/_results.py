@@ -88,20 +88,12 @@ class Results:
     @property
     def scores(self) -> dict[str, dict[str, dict[str, float]]]:
         """Source -> metric -> value, low, high, n_real, n_fake."""
-        return {
-            f"{model} {method}": scores
-            for model, evaluation in self.evaluations.items()
-            for method, scores in evaluation["methods"].items()
-        }
+        return self._by_source("methods")
 
     @property
     def repeats(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Source -> metric -> values, mean, std over the trainings of a model; of those trained more than once."""
-        return {
-            f"{model} {method}": scores
-            for model, evaluation in self.evaluations.items()
-            for method, scores in evaluation.get("repeats", {}).items()
-        }
+        return self._by_source("repeats")
 
     @property
     def floor(self) -> dict[str, dict[str, float]]:
@@ -113,9 +105,19 @@ class Results:
 
         It names images by number: rows of `samples[source]`, of `train`, or of `real`.
         """
-        return {
-            f"{model} {method}": found[metric]
+        return {source: found[metric] for source, found in self._by_source("findings").items() if metric in found}
+
+    @property
+    def class_shares(self) -> dict[str, list[float]]:
+        """Source, "real" first -> the share of each class, as the feature map sees it; empty if it knows no classes."""
+        real = next(iter(self.evaluations.values()))["class_shares"].get("real")
+        return {"real": real} | self._by_source("class_shares") if real else {}
+
+    def _by_source(self, key: str) -> dict[str, Any]:
+        """What the evaluations hold under `key` for each source, in the order of `sources`."""
+        found = {
+            f"{model} {method}": values
             for model, evaluation in self.evaluations.items()
-            for method, found in evaluation["findings"].items()
-            if metric in found
+            for method, values in evaluation.get(key, {}).items()
         }
+        return {source: found[source] for source in self.samples if source in found}

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from pullback.report._labels import decimals, interval, joined, label, number
+from pullback.report._labels import decimals, joined, label, number
 from pullback.report._results import Results
-from pullback.report._verdicts import compared
+from pullback.report._verdicts import compared, difference
 
 HEADS = {
     "better": "is better than",
@@ -37,10 +37,7 @@ def summary(results: Results) -> str:
     first, *others = _ranked(results, [*results.scores])
     scores = {source: results.scores[source][metric] for source in (first, *others)}
     places = decimals(each["value"] for each in scores.values())
-    told = {
-        source: f"{number(each['value'], places)} ({interval(each['low'], each['high'], places)})"
-        for source, each in scores.items()
-    }
+    told = {source: number(each["value"], places) for source, each in scores.items()}
     lead = label(first)
     if others:
         apart = _apart(results, first, others[0], metric)
@@ -95,13 +92,9 @@ def _verdict(results: Results, a: str, b: str) -> Verdict | None:
     groups = {outcome: [score for score in others if found[score]["verdict"] == outcome] for outcome in OTHERS}
     lead = found[first]
     places = decimals([lead["a"], lead["b"]])
-    values, difference, half = (
-        f"{number(lead['a'], places)} against {number(lead['b'], places)}",
-        number(lead["difference"], places),
-        number((lead["high"] - lead["low"]) / 2, places),
-    )
+    values = f"{number(lead['a'], places)} against {number(lead['b'], places)}"
     told = [
-        f"{label(first)} {values} (difference {difference} ± {half})",
+        f"{label(first)} {values} (difference {difference(lead)})",
         *(OTHERS[outcome].format(joined(named)) for outcome, named in groups.items() if named),
     ]
     return Verdict(f"{label(a)} {HEADS[lead['verdict']]} {label(b)}", "; ".join(told))

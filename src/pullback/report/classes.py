@@ -36,12 +36,9 @@ def section(results: Results) -> Section:
 
 def _made(results: Results) -> Markup:
     """The shares of the classes, where the feature map knows the data's own."""
-    kinds = results.prepared["classes"]
-    shares = {"real": next(iter(results.evaluations.values()))["class_shares"].get("real")}
-    if shares["real"] is None or len(shares["real"]) != len(kinds):
+    kinds, shares = results.prepared["classes"], results.class_shares
+    if len(shares.get("real", [])) != len(kinds):
         return NOTHING
-    for model, evaluation in results.evaluations.items():
-        shares |= {f"{model} {method}": evaluation["class_shares"][method] for method in evaluation["methods"]}
     note = paragraph("The percentage of the images of each source in which the feature map sees the class.")
     return heading("How often") + note + share_cards(kinds, shares)
 

@@ -48,7 +48,7 @@ def _agreement(results: Results) -> Markup:
     text = paragraph(
         "HDBSCAN decides by itself how many dense kinds there are, and leaves out what lies between them. The adjusted "
         "Rand index is 0 for chance and 1 where clusters are the classes; so is, nearly, the normalised mutual "
-        "information. The silhouette, -1 to 1, says how far apart the clusters lie."
+        "information. The silhouette, \N{MINUS SIGN}1 to 1, says how far apart the clusters lie."
     )
     rows = []
     for method, name in METHODS.items():

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from pullback.report._figures import Figure, chart, color
 from pullback.report._labels import interval, label, number
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, card, cards, gallery, heading, paragraph, table
+from pullback.report._section import NOTHING, Section, card, cards, folded, gallery, heading, paragraph, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +66,7 @@ def _map(results: Results, method: str) -> Figure:
         axes.scatter(x, y, s=9, c=colors, alpha=0.8, linewidths=0, rasterized=True)
         for source, ink in inks.items():
             axes.scatter([], [], s=16, c=ink, linewidths=0, label=label(source))
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, handletextpad=0, columnspacing=0.8, fontsize=10)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=5, handletextpad=0, columnspacing=0.6, fontsize=9)
         axes.set_title(label(method), fontsize=11)
         axes.set(xticks=[], yticks=[])
         axes.set_aspect("equal", "datalim")
@@ -80,7 +80,7 @@ def _map(results: Results, method: str) -> Figure:
 
 
 def _trust(results: Results) -> Markup:
-    """Each map on each source apart."""
+    """Each map on each source apart: many numbers, for those who doubt a map."""
     text = paragraph(
         "The same maps, judged on each source by itself: a map may tear one source apart and keep another whole. "
         "Shepard correlation: do distances in the map follow the distances along the data (Spearman's)?"
@@ -94,7 +94,7 @@ def _trust(results: Results) -> Markup:
         for source in results.sources
         if (found := results.manifold["maps"][method]["sources"][source])
     )
-    return heading("How far a map may be trusted") + text + table(["", *MEASURES.values()], rows)
+    return folded("How far each map may be trusted on each source", text + table(["", *MEASURES.values()], rows))
 
 
 def _prediction(results: Results) -> Markup:

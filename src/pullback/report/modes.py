@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from pullback.report._basis import basis
 from pullback.report._figures import Figure, columns, file_name, picture
-from pullback.report._labels import label, p_value
+from pullback.report._labels import joined, label, p_value
 from pullback.report._results import Results
 from pullback.report._section import Section, combined, gallery, paragraph
 
@@ -25,7 +25,11 @@ def section(results: Results) -> Section:
         "source that makes it less than a third as often as it is in the data. Both these and the kinds that are made "
         "too often are named only where chance does not explain it: p < 0.05, corrected for the number of kinds."
     )
-    parts = [_part(results, source, found) for source, found in findings.items()]
+    faulty = [source for source, found in findings.items() if found["missing"] or found["over_produced"]]
+    faultless = [source for source in findings if source not in faulty]
+    if faultless:
+        note += paragraph(f"{joined(faultless)}: no kind of images is missing, and none is made too often.")
+    parts = [_part(results, source, findings[source]) for source in faulty]
     return combined(TITLE, note + basis(results, ["modes"]), parts)
 
 

@@ -14,8 +14,8 @@ from pullback.report._section import NOTHING, Section, definitions, paragraph, t
 
 def section(results: Results) -> Section:
     note = paragraph(
-        "The outputs of each stage by the digests of dvc.lock, and the run in MLflow that really made them, which may "
-        "belong to an earlier execution of the pipeline; the links work while `make ui` runs, or on your server. What "
+        "The outputs of each stage by the digests of dvc.lock, and the run in MLflow that made them, which may belong "
+        "to an earlier execution of the pipeline. The links work while make ui runs, or on your tracking server. What "
         "differs in every run, as times do, is left out."
     )
     return Section("Provenance", definitions(facts(results)) + note + _stages(results))

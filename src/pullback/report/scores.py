@@ -6,7 +6,7 @@ from pullback.report._basis import basis
 from pullback.report._estimates import estimates
 from pullback.report._labels import label
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, definitions, heading, paragraph
+from pullback.report._section import NOTHING, Section, definitions, folded, paragraph
 from pullback.report._verdicts import verdicts
 
 WIDEST = 7  # columns of a table
@@ -69,4 +69,4 @@ def _tables(results: Results) -> Markup:
 
 def _meanings(results: Results) -> Markup:
     meanings = {label(score): MEANINGS[score] for score in results.better if score in MEANINGS}
-    return heading("What the scores mean") + definitions(meanings) if meanings else NOTHING
+    return folded("What the scores mean", definitions(meanings)) if meanings else NOTHING

@@ -5,7 +5,7 @@ import numpy as np
 from pullback.report._figures import Figure, columns, file_name, picture
 from pullback.report._labels import label
 from pullback.report._results import Images, Results
-from pullback.report._section import Section, combined, gallery, paragraph
+from pullback.report._section import Section, gallery, paragraph
 
 
 def section(results: Results) -> Section:
@@ -14,9 +14,8 @@ def section(results: Results) -> Section:
         "all others stay at 0, the middle of the latent space, which all rows share. The numbers that change the image "
         "most are above. A model that knows labels is asked for the first class throughout."
     )
-    figures = {model: _grid(model, lines) for model, lines in results.traversals.items()}
-    parts = [Section(label(model), gallery([figure], "large"), [figure]) for model, figure in figures.items()]
-    return combined("Traversals", note, parts)
+    figures = [_grid(model, lines) for model, lines in results.traversals.items()]
+    return Section("Traversals", note + gallery(figures, "large"), figures)
 
 
 def _grid(model: str, lines: Images) -> Figure:
@@ -27,5 +26,6 @@ def _grid(model: str, lines: Images) -> Figure:
         file_name("traversals", model),
         np.concatenate(lines),
         f"Images of {label(model)}: in each of {len(lines)} rows one number of the latent goes from low to high",
+        label(model),
         rows=len(lines),
     )

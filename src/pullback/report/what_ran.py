@@ -8,7 +8,7 @@ from markupsafe import Markup
 from pullback.report._basis import feature_map
 from pullback.report._labels import label
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, definitions, heading, table
+from pullback.report._section import NOTHING, Section, definitions, folded, heading, table
 
 
 def section(results: Results) -> Section:
@@ -56,7 +56,7 @@ def _settings(results: Results) -> Markup:
     """The parameters of everything but the models, folded away."""
     blocks = {key: value for key, value in results.params.items() if key not in ("models", "tracking", "retrain")}
     rows = [[key, _written(value)] for key, value in _flat(blocks)]
-    return Markup("<details><summary>All other parameters</summary>{}</details>").format(table(["", ""], rows))
+    return folded("All other parameters", table(["", ""], rows))
 
 
 def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
