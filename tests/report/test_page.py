@@ -186,6 +186,8 @@ def test_print_has_a_page_for_each_section_and_nothing_folded_away(html, open_pa
     tab.emulate_media(media="print")
     assert all(each.is_visible() for each in folded)
     assert not tab.locator("nav").is_visible()
+    tab.set_viewport_size({"width": 680, "height": 960})  # what A4 has between its margins
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 680
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     pages = re.findall(rb"/Type\s*/Page\b", tab.pdf(path=screenshots / "report.pdf"))
     assert len(pages) >= len(ORDER)

@@ -56,7 +56,7 @@ def _settings(results: Results) -> Markup:
     """The parameters of everything but the models, folded away."""
     blocks = {key: value for key, value in results.params.items() if key not in ("models", "tracking", "retrain")}
     rows = [[key, _written(value)] for key, value in _flat(blocks)]
-    return folded("All other parameters", table(["", ""], rows))
+    return folded("All other parameters", table(["", ""], rows, "settings"))
 
 
 def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
