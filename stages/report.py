@@ -1,22 +1,27 @@
 """All results -> report/index.html: what ran and what came of it; figures: its pictures; map.html: every image.
 
-And turing.html, on which people try to tell generated images from real ones, with turing.json, the truth of it.
+And report.md, the outcome for the description of a pull request; turing.html, on which people try to tell generated
+images from real ones, with turing.json, the truth of it.
 """
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from ruamel.yaml import YAML
 
 from pullback import files, plugins
 from pullback.pipeline import Stage, path, stage
 from pullback.report._map_page import render_map
+from pullback.report._markdown import render_markdown
 from pullback.report._page import render
 from pullback.report._results import Images, Results
 from pullback.report._turing_page import blind_test, render_turing
-from pullback.tracking import provenance
+from pullback.tracking import places, provenance
 
 IMAGES, SAMPLES, MANIFOLD, OUT = Path("data/images"), Path("data/samples"), Path("data/manifold"), Path("report")
 PROGRAMS = ["torch", "numpy", "scikit-learn"]  # on which the numbers depend
@@ -36,10 +41,11 @@ def main() -> None:
             files.write_bytes(OUT / "figures" / f"{figure.name}.png", figure.png)
         files.write_text(OUT / "index.html", render(results, sections))
         files.write_text(OUT / "map.html", render_map(results))
+        files.write_text(OUT / "report.md", render_markdown(results, sections))
         test = blind_test(results, run.seed)
         files.write_text(OUT / "turing.html", render_turing(results, test))
         files.write_json(OUT / "turing.json", test.key)
-        for page in ("index.html", "map.html", "turing.html"):
+        for page in ("index.html", "map.html", "report.md", "turing.html"):
             run.tracked.publish(OUT / page, "report")
 
 
@@ -68,6 +74,7 @@ def read(run: Stage) -> Results:
         labels={source: files.read_array(file) for source, file in labels.items()},
         reconstructions={model: files.read_array(file) for model, file in encoded.items() if file.exists()},
         paths={model: paths(SAMPLES / model / "paths") for model in models},
+        traversals={model: files.read_array(SAMPLES / model / "traversals.npy") for model in models},
         curves={model: files.read_table(path("metrics", f"train@{model}", ".csv")) for model in models},
         training_scores={model: files.read_table(path("metrics", f"train@{model}", "-scores.csv")) for model in models},
         trainings={model: files.read_json(path("metrics", f"train@{model}", ".json")) for model in models},
@@ -86,6 +93,8 @@ def read(run: Stage) -> Results:
         versions={"Python": sys.version.split()[0]} | {name: version(name) for name in PROGRAMS},
         revision=revision(),
         speeds={each: files.read_json(path("metrics/speed", each, ".json")) for each in stages},
+        origins=origins(stages),
+        store=places.store_uri(),
         recorded={"Rendered": f"{datetime.now():%Y-%m-%d %H:%M}", "MLflow run of the pipeline": run.tracked.parent_id},
     )
 
@@ -95,6 +104,25 @@ def paths(folder: Path) -> dict[str, Images]:
     found = {file.parent.name: files.read_array(file) for file in sorted(folder.glob("*/images.npy"))}
     pairs = len(files.read_array(folder / "labels.npy"))
     return {kind: images.reshape(pairs, -1, *images.shape[1:]) for kind, images in found.items()}
+
+
+def origins(stages: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """By stage the digests of its outputs, less those that differ in every run, and its run in MLflow.
+
+    These are read as they are, and not among the stage's `deps`: equal results with another past need no new report.
+    """
+    lock = YAML(typ="safe").load(Path("dvc.lock"))["stages"] if Path("dvc.lock").exists() else {}
+    return {
+        stage: {
+            "outputs": {
+                out["path"]: out["md5"]
+                for out in lock.get(stage, {}).get("outs", [])
+                if not out["path"].startswith(("runs/", "metrics/speed/"))
+            },
+            "run": files.read_json(file) if (file := places.runs_path(stage)).exists() else None,
+        }
+        for stage in stages
+    }
 
 
 def revision() -> str:

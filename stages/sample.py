@@ -2,7 +2,7 @@
 
 Those of further trainings of the model, models/MODEL/repeats/1 and so on, go to data/samples/MODEL/repeats/1/METHOD.
 Paths between images go to data/samples/MODEL/paths/KIND, those of one kind after each other, and the class of each to
-paths/labels.npy.
+paths/labels.npy. traversals.npy shows what single numbers of a latent do.
 """
 
 import sys
@@ -18,6 +18,7 @@ from pullback.generation import batches
 from pullback.models._model import Model, draw, labels_like, to_model_range
 from pullback.pipeline import stage, trainings
 from pullback.sampling.interpolation import strips
+from pullback.sampling.traversals import traversals
 from pullback.training import checkpoint
 from pullback.training.device import device
 
@@ -52,6 +53,7 @@ def main(name: str) -> None:
         files.write_array(out / "paths/labels.npy", classes)
         for kind, each in paths.items():
             files.write_array(out / "paths" / kind / "images.npy", each.reshape(-1, *each.shape[2:]))
+        files.write_array(out / "traversals.npy", traversals(model))
 
 
 def reconstruct(

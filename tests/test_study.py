@@ -96,6 +96,7 @@ def test_the_nearest_of_each_kind_are_named_without_the_point_itself(points):
 def test_shortest_paths_go_over_real_points_from_end_to_end(points):
     found = study.graph_of_real(points, 0)
     assert found["sweep"]["reason"].startswith("the graph falls into 3 components")
+    assert found["sweep"]["short_circuits"] == []
     assert len(found["shortest_paths"]) == 4
     for path in found["shortest_paths"]:
         assert (points.sources[path["path"]] == "real").all()

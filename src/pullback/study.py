@@ -184,7 +184,12 @@ def graph_of_real(points: Points, seed: int) -> dict[str, Any]:
     pairs = [similarity(x, graph, i, j) for i, j in ends[: len(ends) // 2 * 2].reshape(-1, 2)]
     steps = [step._asdict() for step in swept.steps]
     return {
-        "sweep": {"neighbors": swept.k, "reason": swept.reason, "steps": steps},
+        "sweep": {
+            "neighbors": swept.k,
+            "reason": swept.reason,
+            "short_circuits": swept.short_circuits,
+            "steps": steps,
+        },
         "shortest_paths": [_told(pair, real) for pair in pairs],
     }
 

@@ -133,6 +133,18 @@ def test_labels_are_the_models_or_else_the_feature_maps():
         assert findings(TEST, each, Params(), seed=0) == {"labels": "by the feature map"}
 
 
+def test_agreement_counts_class_by_class_where_the_feature_map_sees_what_was_asked_for():
+    labels = np.array([0, 0, 1, 1, 1, 3])
+    images = np.zeros((6, 1, 2, 2), np.uint8)
+    made = Set(np.zeros((6, 1)), np.eye(4)[[0, 1, 1, 1, 2, 0]], images, labels)
+    held_out = Set(np.zeros((6, 1)), np.eye(4)[labels], images, labels)
+    assert findings(held_out, made, Params(), seed=0)["agreement"] == {
+        "real": {"hits": [2, 3, 0, 1], "images": [2, 3, 0, 1]},
+        "fake": {"hits": [1, 2, 0, 0], "images": [2, 3, 0, 1]},
+    }
+    assert findings(held_out, with_labels(made, None), Params(), seed=0) == {"labels": "by the feature map"}
+
+
 def test_scores_need_labels_images_and_a_classifier():
     fake = drawn(40, 1, fit=nearest_centroid)
     assert scores(TEST, fake, Params(), seed=0).keys() == {"classification_accuracy"}

@@ -114,6 +114,26 @@ def test_the_most_and_the_least_realistic_images_are_named():
     assert len(set(named["most"])) == 8
 
 
+def test_the_hits_of_all_classes_add_up_to_the_scores():
+    """A class far away is missing from the fake images, and those asked for it look like the other one."""
+    real = Set(np.concatenate([normal(60), normal(40, seed=1, shift=50)]), labels=np.repeat([0, 1], [60, 40]))
+    fake = Set(normal(50, seed=2), labels=np.repeat([0, 1], 25))
+    found = findings(real, fake, Params(), seed=0)["classes"]
+    assert found["recall"]["images"] == [60, 40]
+    assert found["recall"]["hits"][1] == 0
+    assert found["precision"]["images"] == [25, 25]
+    for score, estimate in precision_recall(real.features, fake.features)._asdict().items():
+        assert sum(found[score]["hits"]) == pytest.approx(estimate.value * sum(found[score]["images"]))
+
+
+def test_classes_of_unlabelled_fake_images_are_those_that_the_feature_map_sees():
+    real = Set(normal(60), labels=np.repeat([0, 1], 30))
+    features, logits = normal(40, seed=1), np.eye(2)[np.arange(40) % 4 // 3]
+    assert findings(real, Set(features, logits), Params(), seed=0)["classes"]["precision"]["images"] == [30, 10]
+    assert findings(real, Set(features), Params(), seed=0)["classes"].keys() == {"recall"}
+    assert "classes" not in findings(Set(real.features), Set(features), Params(), seed=0)
+
+
 def test_a_median_of_copies_has_no_number():
     x = normal(50)
     assert findings(Set(x), Set(x[::-1]), Params(), seed=0)["realism"]["median"] is None

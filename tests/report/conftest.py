@@ -1,11 +1,16 @@
-"""Results of an imaginary run, small enough to render in a moment."""
+"""Results of an imaginary run, small enough to render in a moment, and a browser to look at them."""
 
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pullback.report._results import Results
+
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 def estimate(value: float) -> dict[str, float]:
@@ -53,7 +58,10 @@ def verdicts() -> dict[str, Any]:
 
 def findings() -> dict[str, Any]:
     return {
-        "precision_recall": {"realism": {"median": 1.25, "most": [*range(8)], "least": [*range(39, 31, -1)]}},
+        "precision_recall": {
+            "realism": {"median": 1.25, "most": [*range(8)], "least": [*range(39, 31, -1)]},
+            "classes": {"precision": hits(19, 15), "recall": hits(20, 5)},
+        },
         "memorization": {
             "near_copies": [[5, 50, 0.0], [6, 51, 0.125]],
             "nearest": [[5, 50, 0.0], [6, 51, 0.125], [7, 50, 0.5], [8, 52, 0.75]],
@@ -80,6 +88,10 @@ def findings() -> dict[str, Any]:
         },
         "classification": {"labels": "by the feature map"},
     }
+
+
+def hits(*counts: int) -> dict[str, list[int]]:
+    return {"hits": [*counts], "images": [20, 20]}
 
 
 MEASURED = {"trustworthiness": 0.98, "continuity": 0.97, "shepard": 0.9}
@@ -110,7 +122,7 @@ def neighbors(sources: np.ndarray, m: int = 3) -> tuple[np.ndarray, np.ndarray]:
     return nearest, np.take_along_axis(distances[:, None], nearest, axis=-1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def parts() -> Any:
     """The arguments of `Results` for images of a size and number of channels; a test may change some."""
 
@@ -131,7 +143,7 @@ def parts() -> Any:
                     "vae": {"width": 16, "beta": 1.0, "latent_dim": 16},
                 },
                 "sample": {"methods": {"gan": {"prior": {}}, "vae": {"prior": {}}}},
-                "manifold": {"neighbors": 10},
+                "manifold": {"neighbors": 10, "maps": {"tsne": {"perplexity": 30}}},
             },
             "prepared": {
                 "name": "pets",
@@ -160,6 +172,7 @@ def parts() -> Any:
                     kind: images(27).reshape(3, 9, channels, size, size) for kind in ("geodesic", "pixels", "straight")
                 },
             },
+            "traversals": {model: images(72).reshape(8, 9, channels, size, size) for model in ("gan", "vae")},
             "curves": {
                 "gan": {"seen_images": np.array([64.0, 128.0]), "discriminator_accuracy": np.array([0.5, 0.75])},
                 "vae": {"seen_images": np.array([64.0, 128.0]), "kl": np.array([3.0, 2.0])},
@@ -193,6 +206,7 @@ def parts() -> Any:
                 "sweep": {
                     "neighbors": 5,
                     "reason": "the graph is in one piece",
+                    "short_circuits": [],
                     "steps": [
                         {"k": 4, "components": 2, "agreement": 1.0},
                         {"k": 5, "components": 1, "agreement": 0.99},
@@ -226,6 +240,11 @@ def parts() -> Any:
             "versions": {"Python": "3.11.2"},
             "revision": "abc123",
             "speeds": {"download": {"seconds": 0.5}, "train@gan": {"seconds": 20.0, "images_per_second": 1500.0}},
+            "origins": {
+                "download": {"outputs": {"data/raw": "ab12.dir"}, "run": {"experiment_id": "1", "run_id": "cafe"}},
+                "train@gan": {"outputs": {}, "run": None},
+            },
+            "store": "sqlite:///mlflow.db",
             "recorded": {"Rendered": "2020-02-02 20:20"},
         } | changes
 
@@ -235,3 +254,49 @@ def parts() -> Any:
 @pytest.fixture
 def results(parts: Any) -> Results:
     return Results(**parts())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser: {CHROMIUM} is missing (Debian: apt install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Opens a page from the disk; it may neither complain nor ask for anything else."""
+    file = tmp_path / "page.html"
+    said: list[str] = []
+    requested: set[str] = set()
+
+    def opened(html: str, address: str = "", **options: Any) -> Any:
+        file.write_text(html)
+        tab = browser.new_page(**{"reduced_motion": "reduce"} | options)  # scrolling smoothly it moves under the mouse
+        tab.on("console", lambda message: said.append(message.text))
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.on("request", lambda request: requested.add(request.url.split("#")[0]))
+        tab.goto(file.as_uri() + address)
+        return tab
+
+    yield opened
+    for context in browser.contexts:
+        context.close()
+    assert not said
+    assert {url for url in requested if not url.startswith("data:")} == {file.as_uri()}
+
+
+@pytest.fixture
+def screenshots(tmp_path: Path) -> Path:
+    """Where to look at pages afterwards: the folder named by PULLBACK_SCREENSHOTS, or that of the test, which pytest
+    keeps for three runs."""
+    folder = Path(os.environ.get("PULLBACK_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

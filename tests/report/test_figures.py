@@ -6,7 +6,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pullback.report._figures import INK, chart, color, columns, picture
+from pullback.report._figures import GREY, INK, PALETTE, chart, color, columns, picture
+from pullback.report._page import HERE
+
+# What a colour-blind person sees of linear RGB: Machado, Oliveira and Fernandes 2009, severity 1.0.
+SIGHT = {
+    "usual": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
 
 
 def opened(png: bytes) -> np.ndarray:
@@ -55,6 +76,37 @@ def test_chart_is_neutral_to_the_theme_and_repeatable():
 def test_real_is_grey_and_the_others_differ():
     sources = ["real", "gan prior", "vae prior", "vae gmm"]
     assert len({color(source, sources) for source in sources}) == 4
+
+
+def lab(colors: list[str], sight: str) -> np.ndarray:
+    """Hex colours as they are seen, in CIELAB (D65)."""
+    values = np.array([[int(each[i : i + 2], 16) for i in (1, 3, 5)] for each in colors]) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.transpose(SIGHT[sight]), 0, 1)
+    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    xyz = seen @ np.transpose(to_xyz) / [0.95047, 1, 1.08883]
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+
+
+def page_colors() -> list[str]:
+    """Of the page in the light, in the dark, and on paper."""
+    return [*re.findall(r"--page: (#\w{6})", (HERE / "style.css").read_text()), "#ffffff"]
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_the_colours_of_sources_are_told_apart_by_everyone_on_every_page(sight):
+    inks = lab([GREY, *PALETTE], sight)
+    apart = np.linalg.norm(inks[:, None] - inks, axis=-1)
+    assert apart[np.triu_indices(len(inks), 1)].min() > 20
+    pages = page_colors()
+    assert len(pages) == 3
+    assert np.linalg.norm(inks[:, None] - lab(pages, sight), axis=-1).min() > 30
+
+
+def test_white_is_white_and_the_grey_that_everyone_sees_stays_grey():
+    for sight in SIGHT:
+        np.testing.assert_allclose(lab(["#ffffff", "#777777"], sight), [[100, 0, 0], [50, 0, 0]], atol=0.6)
 
 
 def test_more_images_than_columns_become_smaller():

@@ -4,8 +4,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,6 @@ from PIL import Image
 from pullback.report._map_page import SPAN, THUMBNAIL, points, render_map, thumbnails
 from pullback.report._results import Results
 
-CHROMIUM = Path("/usr/bin/chromium")
-in_a_browser = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason=f"no browser: {CHROMIUM} is missing (Debian: apt install chromium)"
-)
 GREY = [0x8A, 0x8F, 0x98]  # of real images
 
 
@@ -116,42 +111,16 @@ def test_the_table_counts_each_source_in_each_cluster_and_what_a_map_leaves_out(
 Open = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(browser, tmp_path) -> Iterator[Open]:
-    """Opens the page of results from the disk; no page may complain or ask for anything else."""
-    file = tmp_path / "map.html"
-    said: list[str] = []
-    requested: set[str] = set()
+def opened(open_page: Open) -> Open:
+    """Opens the map of results."""
 
-    def open_page(results: Results, address: str = "", **options: Any) -> Any:
-        file.write_text(render_map(results))
-        # A page that scrolls smoothly would move under a test's mouse.
-        usual = {"viewport": {"width": 1280, "height": 1300}, "reduced_motion": "reduce"}
-        tab = browser.new_page(**usual | options)
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("request", lambda request: requested.add(request.url.split("#")[0]))
-        tab.goto(file.as_uri() + address)
+    def open_map(results: Results, address: str = "", **options: Any) -> Any:
+        tab = open_page(render_map(results), address, **{"viewport": {"width": 1280, "height": 1300}} | options)
         settled(tab)
         return tab
 
-    yield open_page
-    for context in browser.contexts:
-        context.close()
-    assert not said
-    assert {url for url in requested if not url.startswith("data:")} == {file.as_uri()}
+    return open_map
 
 
 def settled(tab: Any) -> None:
@@ -180,7 +149,6 @@ def told(tab: Any, part: str) -> str:
     return " ".join(tab.locator(f"#{part}").inner_text().split())
 
 
-@in_a_browser
 def test_the_pointer_shows_the_image_below_it(opened, results):
     tab = opened(results)
     for i, words in [(20, "GAN prior, class cat, cluster 0"), (47, "VAE prior, cluster 1")]:
@@ -192,7 +160,6 @@ def test_the_pointer_shows_the_image_below_it(opened, results):
     assert tab.locator("#tip").is_hidden()
 
 
-@in_a_browser
 def test_another_method_moves_the_points_and_places_others(opened, results):
     tab = opened(results, reduced_motion="no-preference")
     before = place(tab, 30)
@@ -206,7 +173,6 @@ def test_another_method_moves_the_points_and_places_others(opened, results):
     assert (shown(tab.locator("#tip canvas")) == results.map_images[3, 0]).all()
 
 
-@in_a_browser
 def test_hidden_points_are_neither_drawn_nor_found(opened, results):
     tab = opened(results)
     where = place(tab, 17)
@@ -219,7 +185,6 @@ def test_hidden_points_are_neither_drawn_nor_found(opened, results):
     assert inked(tab, GREY) == 0
 
 
-@in_a_browser
 @pytest.mark.parametrize(
     ("choices", "kept"),
     [
@@ -239,7 +204,6 @@ def test_classes_and_clusters_are_filtered(opened, results, choices, kept):
     assert f"Shown: {expected} of 60" in told(tab, "count")
 
 
-@in_a_browser
 def test_a_click_shows_the_nearest_images_and_goes_on_to_them(opened, results):
     tab = opened(results, "#method=pca")
     tab.mouse.click(*place(tab, 25))
@@ -264,7 +228,6 @@ def test_a_click_shows_the_nearest_images_and_goes_on_to_them(opened, results):
     assert tab.locator("#pinned").is_hidden()
 
 
-@in_a_browser
 def test_the_address_restores_what_was_seen(opened, results):
     first = opened(results)
     first.get_by_role("radio", name="PCA").check()
@@ -284,7 +247,6 @@ def test_the_address_restores_what_was_seen(opened, results):
     assert place(again, 25) == pytest.approx(place(first, 25), abs=1)
 
 
-@in_a_browser
 def test_an_address_of_another_map_opens_the_whole_one(opened, results):
     tab = opened(results, "#method=umap&class=99&cluster=99&point=999&view=a,b,c")
     assert "Shown: 45 of 60" in told(tab, "count")
@@ -292,7 +254,6 @@ def test_an_address_of_another_map_opens_the_whole_one(opened, results):
     assert tab.evaluate("view") == {"x": 0, "y": 0, "zoom": 1}
 
 
-@in_a_browser
 def test_the_keyboard_reaches_all(opened, results):
     tab = opened(results, "#method=pca")
     reached = []
@@ -321,7 +282,6 @@ def test_the_keyboard_reaches_all(opened, results):
     assert tab.locator("#pinned").is_hidden()
 
 
-@in_a_browser
 def test_fingers_pin_drag_and_pinch(opened, results):
     tab = opened(results, "#method=pca", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     tab.locator("#map").scroll_into_view_if_needed()
@@ -348,10 +308,9 @@ def test_fingers_pin_drag_and_pinch(opened, results):
     assert told(tab, "its-source") == "GAN prior"  # a drag is no tap
 
 
-@in_a_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_fits_and_follows_the_theme(opened, results, tmp_path, scheme, width):
+def test_the_page_fits_and_follows_the_theme(opened, results, screenshots, scheme, width):
     tab = opened(results, "#point=25", viewport={"width": width, "height": 900}, color_scheme=scheme)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     page, ring = (
@@ -361,10 +320,9 @@ def test_the_page_fits_and_follows_the_theme(opened, results, tmp_path, scheme, 
     luminance = [np.mean([*map(int, re.findall(r"\d+", color)[:3])]) for color in (page, ring)]
     assert (luminance[0] > 200 > 100 > luminance[1]) == (scheme == "light")
     assert inked(tab, GREY) > 20
-    tab.screenshot(path=tmp_path / f"{scheme}-{width}.png", full_page=True)
+    tab.screenshot(path=screenshots / f"map-{scheme}-{width}.png", full_page=True)
 
 
-@in_a_browser
 def test_six_thousand_points_are_drawn_dragged_and_zoomed(opened, parts):
     rng, n = np.random.default_rng(0), 6000
     given = parts()

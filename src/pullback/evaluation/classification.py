@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pullback import config
 from pullback.config import Count
 from pullback.errors import UserError
+from pullback.evaluation._classes import by_class, class_count, seen
 from pullback.evaluation._set import Fit, Set
 from pullback.evaluation.intervals import Estimate, normal, wilson
 
@@ -53,10 +54,26 @@ def scores(real: Set, fake: Set, params: Params, seed: int) -> dict[str, Estimat
 
 
 def findings(real: Set, fake: Set, params: Params, seed: int) -> dict[str, Any]:
-    """`labels`: where those of the fake images come from, "of the model" or "by the feature map"; none if unknown."""
+    """`labels`: where those of the fake images come from, "of the model" or "by the feature map"; none if unknown.
+
+    `agreement`, where the model was asked for labels and the feature map knows the classes: for the `real` and the
+    `fake` images what `_classes.by_class` counts of those in which it sees their label.
+    """
     if _with_labels(real, fake) is None:
         return {}
-    return {"labels": "of the model" if _has_labels(fake) else "by the feature map"}
+    if not _has_labels(fake):
+        return {"labels": "by the feature map"}
+    return {"labels": "of the model"} | _agreement(real, fake)
+
+
+def _agreement(real: Set, fake: Set) -> dict[str, Any]:
+    classes = class_count(real, fake, fake.train)
+    counts = {
+        name: by_class(found == each.labels, each.labels, classes)
+        for name, each in {"real": real, "fake": fake}.items()
+        if each.labels is not None and (found := seen(each, classes)) is not None
+    }
+    return {"agreement": counts} if len(counts) == 2 else {}
 
 
 def classification_accuracy_score(fit: Fit, fake: Set, test: Set, *, budget_images: int, seed: int) -> Estimate:
@@ -121,7 +138,5 @@ def _with_labels(real: Set, fake: Set) -> Set | None:
     """The fake images with their own labels, or else with those that the feature map sees; None if there are none."""
     if _has_labels(fake):
         return fake
-    labels = [each.labels.max() for each in (real, fake.train) if each and each.labels is not None]
-    if fake.images is None or fake.logits is None or fake.logits.shape[1] != max(labels, default=-1) + 1:
-        return None
-    return replace(fake, labels=fake.logits.argmax(axis=1))
+    labels = seen(fake, class_count(real, fake.train))
+    return None if fake.images is None or labels is None else replace(fake, labels=labels)

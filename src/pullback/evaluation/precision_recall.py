@@ -20,6 +20,7 @@ from pydantic import Field
 
 from pullback import config
 from pullback.errors import UserError
+from pullback.evaluation._classes import by_class, class_count, seen
 from pullback.evaluation._features import pair
 from pullback.evaluation._set import Set
 from pullback.evaluation.intervals import Estimate, LeftOut, normal, wilson
@@ -56,7 +57,12 @@ def scores(real: Set, fake: Set, params: Params, seed: int) -> dict[str, Estimat
 
 def findings(real: Set, fake: Set, params: Params, seed: int) -> dict[str, Any]:
     """`realism`: its median over the fake images (null if infinite), and the numbers of the 8 `most` and the 8 `least`
-    realistic ones, the extreme ones first."""
+    realistic ones, the extreme ones first.
+
+    `classes`, where the real images have labels: what `_classes.by_class` counts of the hits behind `recall` and, if
+    the class of the fake images is known too, or seen by the feature map, of those behind `precision`. The balls are
+    those of all images, so that the counts add up to the scores, and few images of a class need no balls of their own.
+    """
     values = realism(real.features, fake.features, params.k)
     order, median = np.argsort(values, kind="stable"), float(np.median(values))
     return {
@@ -65,7 +71,20 @@ def findings(real: Set, fake: Set, params: Params, seed: int) -> dict[str, Any]:
             "most": fake.numbered(order[::-1][:8]),
             "least": fake.numbered(order[:8]),
         }
-    }
+    } | _by_class(real, fake, params.k)
+
+
+def _by_class(real: Set, fake: Set, k: int) -> dict[str, Any]:
+    classes = class_count(real, fake.train)
+    if real.labels is None or not classes:
+        return {}
+    x, y = pair(real.features, fake.features)
+    hits = _hits(x, y, _radii(x, k)[0], _radii(y, k)[0], None)
+    counts = {"recall": by_class(hits.recalled, real.labels, classes)}
+    labels = seen(fake, classes) if fake.labels is None else fake.labels
+    if labels is not None:
+        counts["precision"] = by_class(hits.precise, labels, classes)
+    return {"classes": counts}
 
 
 def precision_recall(real: ArrayLike, fake: ArrayLike, k: int = 3) -> PrecisionRecall:

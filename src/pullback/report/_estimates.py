@@ -21,6 +21,12 @@ def estimates(results: Results, metrics: Iterable[str]) -> Markup:
     return table(["", *(_head(results, metric) for metric in metrics)], rows, "scores")
 
 
+def best(results: Results, metric: str) -> float:
+    """The best value of any source, real images aside."""
+    pick = min if results.better[metric] == "lower" else max
+    return pick(scores[metric]["value"] for scores in results.scores.values() if metric in scores)
+
+
 def _name(results: Results, source: str) -> Markup:
     """With the number of the model's trainings, where it is more than one."""
     counts = {len(each["values"]) for each in results.repeats.get(source, {}).values()}
@@ -42,8 +48,7 @@ def _column(results: Results, metric: str) -> list[Markup]:
     estimates = [*models, floor]
     over_trainings = [results.repeats.get(source, {}).get(metric) for source in results.scores]
     places = decimals(each["value"] for each in models if each)
-    pick = min if results.better[metric] == "lower" else max
-    best = pick(each["value"] for each in models if each)
+    leading = best(results, metric)
     ends = [each[key] for each in estimates if each for key in ("value", "low", "high")]
     least, width = min(ends), max(ends) - min(ends) or 1.0
     return [
@@ -51,7 +56,7 @@ def _column(results: Results, metric: str) -> list[Markup]:
             '<span class="{}">{}</span><small>{}</small>{}'
             '<span class="strip" style="--at:{:.1f}%;--low:{:.1f}%;--high:{:.1f}%"></span>'
         ).format(
-            "best" if each is not floor and each["value"] == best else "",
+            "best" if each is not floor and each["value"] == leading else "",
             number(each["value"], places),
             interval(each["low"], each["high"], places),
             _over_trainings(repeated, places),

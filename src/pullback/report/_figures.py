@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GREY = "#8a8f98"
-PALETTE = ["#d9730d", "#2b83ba", "#1a9d77", "#b8609a", "#a8871a"]  # told apart by the colour-blind, on white and black
+PALETTE = ["#c58009", "#3258f5", "#0a8a53", "#c073ef", "#9e4314"]  # apart for the colour-blind, on white and black
 INK = "#010203"  # in the page it becomes the colour of the text
 SMALL = 64  # pixels up to which images are in the page as they are; larger ones are compressed, to keep it light
 WIDTH = 520  # pixels of a row of images, at least
@@ -84,8 +84,6 @@ def picture(
     In `rows` rows; if not given, in as many as rows of `columns` images are needed. Fewer in a row stay as large, more
     become smaller. Images that are not `shown` (n,) leave their places free.
     """
-    from PIL import Image
-
     size = images.shape[-1]
     across = len(images) // rows if rows else min(columns(size), len(images))
     margin = (size // 24, size // 24)  # wider gaps between larger images
@@ -94,15 +92,25 @@ def picture(
         opaque[~shown] = 0
     pixels = np.dstack([grid(np.pad(layer, ((0, 0), (0, 0), margin, margin)), across) for layer in (images, opaque)])
     pixels = enlarged(pixels, WIDTH * across // columns(size))
-    png, light = io.BytesIO(), io.BytesIO()
-    Image.fromarray(pixels).save(png, "png")
-    if size > SMALL:
-        Image.fromarray(pixels).save(light, "webp", quality=90)
-    shown_as = ("webp", light) if size > SMALL else ("png", png)
-    image = Markup('<img alt="{}" style="--part:{:.4g}%" src="data:image/{};base64,{}">').format(
-        alt, 100 * min(1, across / columns(size)), shown_as[0], b64encode(shown_as[1].getvalue()).decode()
-    )
-    return Figure(name, _captioned(image, caption), png.getvalue())
+    png = image_file(pixels, "png")
+    address = data_uri("png", png) if size <= SMALL else data_uri("webp", image_file(pixels, "webp", quality=90))
+    part = 100 * min(1, across / columns(size))
+    image = Markup('<img alt="{}" style="--part:{:.4g}%" src="{}">').format(alt, part, address)
+    return Figure(name, _captioned(image, caption), png)
+
+
+def image_file(pixels: NDArray[np.uint8], kind: str, **options: object) -> bytes:
+    """Pixels (h, w) or (h, w, channels) as a file of this kind, "png" or "webp"; Pillow takes the options."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """An address that holds the image itself, so that a page asks for no file."""
+    return f"data:image/{kind};base64,{b64encode(content).decode()}"
 
 
 def chart(

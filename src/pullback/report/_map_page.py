@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from pullback.report._atlas import across, atlas
 from pullback.report._figures import color, picture
 from pullback.report._labels import label
-from pullback.report._page import HERE, filled, title
+from pullback.report._page import HERE, filled
 from pullback.report._results import Images, Results
 from pullback.report._section import table
+from pullback.report._summary import title
 
 SPAN = 100_000  # the longer side of a map in whole units, finer than the page can zoom
 THUMBNAIL = 32  # pixels of a side, at most

@@ -31,6 +31,8 @@ class Results:
     """(m, c, h, w) by model, of the first m of `real`; only of models that can encode."""
     paths: dict[str, dict[str, Images]]
     """(pairs, steps, c, h, w) by model and kind: `pixels` (only of models that can encode), `straight`, `geodesic`."""
+    traversals: dict[str, Images]
+    """(rows, steps, c, h, w) by model: in each row one number of the latent moves."""
     curves: dict[str, dict[str, NDArray[np.float64]]]
     """By model, the columns of its training curve, among them `seen_images`; NaN where a point lacks a number."""
     training_scores: dict[str, dict[str, NDArray[np.float64]]]
@@ -67,8 +69,13 @@ class Results:
     """Of the code; empty outside git."""
     speeds: dict[str, dict[str, float]]
     """metrics/speed/STAGE.json by stage, in the order of the pipeline; differs between reruns."""
+    origins: dict[str, dict[str, Any]]
+    """By stage `outputs`, path -> digest in dvc.lock, and `run`, its run in MLflow, None if unknown; the latter differs
+    between reruns."""
+    store: str
+    """The address of MLflow's tracking store."""
     recorded: dict[str, str]
-    """When and in which runs; differs between reruns."""
+    """When and in which run of the whole pipeline; differs between reruns."""
 
     @property
     def sources(self) -> list[str]:
@@ -81,20 +88,12 @@ class Results:
     @property
     def scores(self) -> dict[str, dict[str, dict[str, float]]]:
         """Source -> metric -> value, low, high, n_real, n_fake."""
-        return {
-            f"{model} {method}": scores
-            for model, evaluation in self.evaluations.items()
-            for method, scores in evaluation["methods"].items()
-        }
+        return self._by_source("methods")
 
     @property
     def repeats(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Source -> metric -> values, mean, std over the trainings of a model; of those trained more than once."""
-        return {
-            f"{model} {method}": scores
-            for model, evaluation in self.evaluations.items()
-            for method, scores in evaluation.get("repeats", {}).items()
-        }
+        return self._by_source("repeats")
 
     @property
     def floor(self) -> dict[str, dict[str, float]]:
@@ -106,9 +105,19 @@ class Results:
 
         It names images by number: rows of `samples[source]`, of `train`, or of `real`.
         """
-        return {
-            f"{model} {method}": found[metric]
+        return {source: found[metric] for source, found in self._by_source("findings").items() if metric in found}
+
+    @property
+    def class_shares(self) -> dict[str, list[float]]:
+        """Source, "real" first -> the share of each class, as the feature map sees it; empty if it knows no classes."""
+        real = next(iter(self.evaluations.values()))["class_shares"].get("real")
+        return {"real": real} | self._by_source("class_shares") if real else {}
+
+    def _by_source(self, key: str) -> dict[str, Any]:
+        """What the evaluations hold under `key` for each source, in the order of `sources`."""
+        found = {
+            f"{model} {method}": values
             for model, evaluation in self.evaluations.items()
-            for method, found in evaluation["findings"].items()
-            if metric in found
+            for method, values in evaluation.get(key, {}).items()
         }
+        return {source: found[source] for source in self.samples if source in found}

@@ -36,6 +36,11 @@ def paragraph(text: str) -> Markup:
     return Markup("<p>{}</p>\n").format(text)
 
 
+def folded(title: str, html: Markup) -> Markup:
+    """What few readers look for, behind its title."""
+    return Markup("<details><summary>{}</summary>\n{}</details>\n").format(title, html)
+
+
 def definitions(meanings: Mapping[str, str | list[str]], style: str = "") -> Markup:
     """Terms, each beside its meaning, or several below each other."""
     terms = (

@@ -1,4 +1,4 @@
-"""Which kinds of real images are there, and which of them does a model miss or overdo?"""
+"""Which kinds of real images are there, how do all images spread over them, and are they the classes?"""
 
 from markupsafe import Markup
 
@@ -7,6 +7,9 @@ from pullback.report._labels import label, number, p_value
 from pullback.report._results import Results
 from pullback.report._section import Section, heading, paragraph, table
 from pullback.report._shares import share_cards
+
+WORDS = {"missing": "missing from", "over_produced": "too often in"}
+METHODS = {"kmeans": "k-means", "hdbscan": "HDBSCAN"}
 
 
 def section(results: Results) -> Section:
@@ -21,15 +24,12 @@ def _cards(results: Results, examples: list[Figure]) -> Markup:
     found = results.manifold["kmeans"]
     shares = {source: found["shares"][source] for source in results.sources}
     text = paragraph(
-        "Kinds of real images, found by k-means: a typical one, and the percentage of the images of each source that "
-        "belong to it. Missing means less than a third of the real share, too often means more than it; both only "
-        "where chance does not explain it (p < 0.05, corrected for the number of kinds)."
+        "The clusters of the interactive map, found by k-means among its real images: a typical image of each, and the "
+        "percentage of the images of each source on the map that belong to it. A mark is the outcome of the test "
+        "that is explained under Missing kinds, which looks at finer kinds and at all images."
     )
     notes = [_note(results, k) for k in range(len(examples))]
     return text + share_cards([example.html for example in examples], shares, notes)
-
-
-WORDS = {"missing": "missing from", "over_produced": "too often in"}
 
 
 def _note(results: Results, cluster: int) -> str:
@@ -43,15 +43,12 @@ def _note(results: Results, cluster: int) -> str:
     return ", ".join(told)
 
 
-METHODS = {"kmeans": "k-means", "hdbscan": "HDBSCAN"}
-
-
 def _agreement(results: Results) -> Markup:
     """How the two ways of clustering find the classes again."""
     text = paragraph(
         "HDBSCAN decides by itself how many dense kinds there are, and leaves out what lies between them. The adjusted "
         "Rand index is 0 for chance and 1 where clusters are the classes; so is, nearly, the normalised mutual "
-        "information. The silhouette, -1 to 1, says how far apart the clusters lie."
+        "information. The silhouette, \N{MINUS SIGN}1 to 1, says how far apart the clusters lie."
     )
     rows = []
     for method, name in METHODS.items():

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from pullback.report._basis import basis
 from pullback.report._estimates import estimates
 from pullback.report._figures import Figure, columns, file_name, picture
 from pullback.report._labels import label
-from pullback.report._provenance import provenance
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, card, cards, combined, paragraph
 
@@ -32,7 +32,7 @@ def section(results: Results) -> Section:
     scores = [score for score in ("authenticity", "c_t") if score in results.better]
     table = estimates(results, scores) if scores else NOTHING
     parts = [_part(results, source, found) for source, found in findings.items()]
-    return combined("Copies", note + table + provenance(results, ["memorization"]), parts)
+    return combined("Copies", note + table + basis(results, ["memorization"]), parts)
 
 
 def _part(results: Results, source: str, found: Mapping[str, Any]) -> Section:

@@ -1,10 +1,10 @@
-"""How long did it take? The only section that differs between two runs of the same results."""
+"""How long did it take? Times differ between two runs of the same results."""
 
 from markupsafe import Markup
 
 from pullback.report._labels import label
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, definitions, paragraph, table
+from pullback.report._section import NOTHING, Section, paragraph, table
 from pullback.report._shares import bar
 
 RATE = "_images_per_second"
@@ -20,7 +20,7 @@ def section(results: Results) -> Section:
     total = ["total", "", f"{sum(seconds.values()):,.1f}", ""]
     note = paragraph("Of each stage in the run that made its outputs; this report comes on top.")
     costs = table(["", "", "seconds", "images per second"], [*rows, total], "costs")
-    return Section("Cost", note + costs + _methods(results) + definitions(results.recorded))
+    return Section("Cost", note + costs + _methods(results))
 
 
 def _methods(results: Results) -> Markup:

@@ -12,6 +12,9 @@ from pullback.report._section import NOTHING, Section, gallery, heading, paragra
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+ESTIMATES = {"two_nn": "TwoNN", "maximum_likelihood": "maximum likelihood"}
+HOMOLOGY = ["components", "loops"]  # by dimension
+
 
 def section(results: Results) -> Section:
     paths = [_path(results, i, path) for i, path in enumerate(results.manifold["shortest_paths"])]
@@ -47,29 +50,22 @@ def _path(results: Results, i: int, path: dict[str, Any]) -> Figure:
     return picture(f"path-{i}", images, f"A path of {len(images)} real images: {told}", told)
 
 
-ESTIMATES = {"two_nn": "TwoNN", "maximum_likelihood": "maximum likelihood"}
-
-
 def _dimensions(results: Results) -> Markup:
     text = paragraph(
         "Along how many directions the features vary: at the scale of nearest neighbours (TwoNN), and at that of "
         f"{results.params['manifold']['neighbors']} neighbours (maximum likelihood), with 95 % intervals."
     )
+    points, dimension = results.manifold["points"], results.manifold["dimension"]
+    known = [source for source in results.sources if dimension[source]]  # not of fewer than three different images
     rows = (
-        [label(source), f"{results.manifold['points'][source]:,}"]
-        + [
-            f"{number(each['value'], 1)} ({interval(each['low'], each['high'], 1)})"
-            for each in map(found.get, ESTIMATES)
-        ]
-        for source in results.sources
-        if (
-            found := results.manifold["dimension"][source]
-        )  # none for a model that draws fewer than three different images
+        [label(source), f"{points[source]:,}", *(_estimate(dimension[source][key]) for key in ESTIMATES)]
+        for source in known
     )
     return heading("Intrinsic dimension") + text + table(["", "images", *ESTIMATES.values()], rows)
 
 
-CLASSES = ["components", "loops"]
+def _estimate(found: dict[str, float]) -> str:
+    return f"{number(found['value'], 1)} ({interval(found['low'], found['high'], 1)})"
 
 
 def _homology(results: Results) -> list[dict[str, Any]]:
@@ -92,7 +88,7 @@ def _topology(results: Results, curves: list[Figure]) -> Markup:
     rows = (
         [label(source), *(_distance(found["distances"][source]) for found in _homology(results))] for source in sources
     )
-    head = ["", *CLASSES[: len(curves)]]
+    head = ["", *HOMOLOGY[: len(curves)]]
     return heading("Topology") + text + table(head, rows) + gallery(curves)
 
 
@@ -106,7 +102,7 @@ def _betti(results: Results, k: int) -> Figure:
     def draw(axes: "Axes") -> None:
         for source in results.sources:
             axes.plot(lengths, curves[source], color=color(source, results.sources), lw=1.4, label=label(source))
-        axes.set(xlabel="length", ylabel=CLASSES[k])
+        axes.set(xlabel="length", ylabel=HOMOLOGY[k])
         axes.legend(fontsize=8)
 
-    return chart(f"betti-{k}", draw, f"Betti curves: how many {CLASSES[k]} live at which length, by source")
+    return chart(f"betti-{k}", draw, f"Betti curves: how many {HOMOLOGY[k]} live at which length, by source")

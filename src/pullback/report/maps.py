@@ -8,7 +8,7 @@ from markupsafe import Markup
 from pullback.report._figures import Figure, chart, color
 from pullback.report._labels import interval, label, number
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, gallery, heading, paragraph, table
+from pullback.report._section import NOTHING, Section, card, cards, folded, gallery, heading, paragraph, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,13 @@ LINK = Markup(
     '<p><a href="map.html">Open the interactive map</a>: each point with its image, its class, its cluster '
     "and the images most like it.</p>\n"
 )
+MEASURES = {
+    "trustworthiness": "trustworthiness",
+    "continuity": "continuity",
+    "shepard": "Shepard correlation",
+    "neighborhood_hit": "neighbours of the same class",
+}
+LAYERS = {"knn": "nearest neighbours", "logistic": "logistic regression"}
 
 
 def section(results: Results) -> Section:
@@ -29,7 +36,24 @@ def section(results: Results) -> Section:
         f"most 1 and judge {results.params['manifold']['neighbors']} neighbours. The graph that joins each image to as "
         f"many {'is in one piece' if parts == 1 else f'falls into {parts:,} parts'}."
     )
-    return Section("Maps", note + LINK + gallery(maps, "large") + _trust(results) + _prediction(results), maps)
+    html = note + _short_circuit(results) + LINK + gallery(maps, "large") + _trust(results) + _prediction(results)
+    return Section("Maps", html, maps)
+
+
+def _short_circuit(results: Results) -> Markup:
+    """A warning, where graphs join so many neighbours that distances along the data are cut short."""
+    settings, cut = results.params["manifold"], results.manifold["sweep"]["short_circuits"]
+    asked = {"manifold.neighbors": settings["neighbors"]}
+    asked |= {f"manifold.maps.{name}.neighbors": each.get("neighbors", 0) for name, each in settings["maps"].items()}
+    too_many = [f"{key} ({k})" for key, k in asked.items() if cut and k >= cut[0]]
+    if not too_many:
+        return NOTHING
+    told = (
+        f"From {cut[0]} neighbours on the graph of the real images cuts across a fold or a gap, so distances along the "
+        f"data may be too short with {', '.join(too_many)}; the sweep under Geometry recommends "
+        f"{results.manifold['sweep']['neighbors']}."
+    )
+    return cards([card("Short circuit", "", told)], "notes")
 
 
 def _map(results: Results, method: str) -> Figure:
@@ -42,7 +66,7 @@ def _map(results: Results, method: str) -> Figure:
         axes.scatter(x, y, s=9, c=colors, alpha=0.8, linewidths=0, rasterized=True)
         for source, ink in inks.items():
             axes.scatter([], [], s=16, c=ink, linewidths=0, label=label(source))
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, handletextpad=0, columnspacing=0.8, fontsize=10)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=5, handletextpad=0, columnspacing=0.6, fontsize=9)
         axes.set_title(label(method), fontsize=11)
         axes.set(xticks=[], yticks=[])
         axes.set_aspect("equal", "datalim")
@@ -55,16 +79,8 @@ def _map(results: Results, method: str) -> Figure:
     return chart(f"map-{method}", draw, f"{label(method)} of all sources: {told}", told, size=(5.2, 4.4))
 
 
-MEASURES = {
-    "trustworthiness": "trustworthiness",
-    "continuity": "continuity",
-    "shepard": "Shepard correlation",
-    "neighborhood_hit": "neighbours of the same class",
-}
-
-
 def _trust(results: Results) -> Markup:
-    """Each map on each source apart."""
+    """Each map on each source apart: many numbers, for those who doubt a map."""
     text = paragraph(
         "The same maps, judged on each source by itself: a map may tear one source apart and keep another whole. "
         "Shepard correlation: do distances in the map follow the distances along the data (Spearman's)?"
@@ -78,7 +94,7 @@ def _trust(results: Results) -> Markup:
         for source in results.sources
         if (found := results.manifold["maps"][method]["sources"][source])
     )
-    return heading("How far a map may be trusted") + text + table(["", *MEASURES.values()], rows)
+    return folded("How far each map may be trusted on each source", text + table(["", *MEASURES.values()], rows))
 
 
 def _prediction(results: Results) -> Markup:
@@ -98,9 +114,6 @@ def _prediction(results: Results) -> Markup:
         "95 % interval."
     )
     return heading("Do the maps know the classes?") + text + table(["", *map(label, results.sources)], rows)
-
-
-LAYERS = {"knn": "nearest neighbours", "logistic": "logistic regression"}
 
 
 def _accuracy(found: dict[str, Any] | None) -> str:

@@ -1,4 +1,4 @@
-"""Which kinds of images are missing, and which are made too often?"""
+"""Which kinds of images are missing, which are made too often, and what do they look like?"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from pullback.report._basis import basis
 from pullback.report._figures import Figure, columns, file_name, picture
-from pullback.report._labels import label, p_value
-from pullback.report._provenance import provenance
+from pullback.report._labels import joined, label, p_value
 from pullback.report._results import Results
 from pullback.report._section import Section, combined, gallery, paragraph
 
@@ -25,8 +25,12 @@ def section(results: Results) -> Section:
         "source that makes it less than a third as often as it is in the data. Both these and the kinds that are made "
         "too often are named only where chance does not explain it: p < 0.05, corrected for the number of kinds."
     )
-    parts = [_part(results, source, found) for source, found in findings.items()]
-    return combined(TITLE, note + provenance(results, ["modes"]), parts)
+    faulty = [source for source, found in findings.items() if found["missing"] or found["over_produced"]]
+    faultless = [source for source in findings if source not in faulty]
+    if faultless:
+        note += paragraph(f"{joined(faultless)}: no kind of images is missing, and none is made too often.")
+    parts = [_part(results, source, findings[source]) for source in faulty]
+    return combined(TITLE, note + basis(results, ["modes"]), parts)
 
 
 def _part(results: Results, source: str, found: Mapping[str, Any]) -> Section:

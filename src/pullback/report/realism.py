@@ -5,9 +5,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pullback.report._basis import basis
 from pullback.report._figures import columns, file_name, picture
 from pullback.report._labels import label
-from pullback.report._provenance import provenance
 from pullback.report._results import Results
 from pullback.report._section import Section, combined, gallery, paragraph
 
@@ -25,7 +25,7 @@ def section(results: Results) -> Section:
         "farther away."
     )
     parts = [_part(results, source, found) for source, found in findings.items()]
-    return combined("Realism", note + provenance(results, [METRIC]), parts)
+    return combined("Realism", note + basis(results, [METRIC]), parts)
 
 
 def _part(results: Results, source: str, found: Mapping[str, Any]) -> Section:

@@ -2,12 +2,11 @@
 
 from markupsafe import Markup
 
+from pullback.report._basis import basis
 from pullback.report._estimates import estimates
 from pullback.report._labels import label
-from pullback.report._provenance import provenance
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, definitions, heading, paragraph
-from pullback.report._shares import share_cards
+from pullback.report._section import NOTHING, Section, definitions, folded, paragraph
 from pullback.report._verdicts import verdicts
 
 WIDEST = 7  # columns of a table
@@ -55,7 +54,7 @@ def section(results: Results) -> Section:
             "standard deviation over all its trainings, each with a seed of its own: another training often moves a "
             "score by more than the interval, which speaks of the images alone."
         )
-    return Section("Scores", note + _tables(results) + verdicts(results) + _meanings(results) + _classes(results))
+    return Section("Scores", note + _tables(results) + verdicts(results) + _meanings(results))
 
 
 def _tables(results: Results) -> Markup:
@@ -65,21 +64,9 @@ def _tables(results: Results) -> Markup:
         estimates(results, scores[i * len(scores) // parts : (i + 1) * len(scores) // parts]) for i in range(parts)
     )
     metrics = next(iter(results.evaluations.values()))["parameters"]
-    return NOTHING.join(tables) + provenance(results, metrics)
+    return NOTHING.join(tables) + basis(results, metrics)
 
 
 def _meanings(results: Results) -> Markup:
     meanings = {label(score): MEANINGS[score] for score in results.better if score in MEANINGS}
-    return heading("What the scores mean") + definitions(meanings) if meanings else NOTHING
-
-
-def _classes(results: Results) -> Markup:
-    """The shares of the classes, where the feature map knows the data's own."""
-    kinds = results.prepared["classes"]
-    shares = {"real": next(iter(results.evaluations.values()))["class_shares"].get("real")}
-    if shares["real"] is None or len(shares["real"]) != len(kinds):
-        return NOTHING
-    for model, evaluation in results.evaluations.items():
-        shares |= {f"{model} {method}": evaluation["class_shares"][method] for method in evaluation["methods"]}
-    note = paragraph("Percentage of the images of each source, by the judgement of the feature map.")
-    return heading("Classes") + note + share_cards(kinds, shares)
+    return folded("What the scores mean", definitions(meanings)) if meanings else NOTHING

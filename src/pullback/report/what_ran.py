@@ -1,14 +1,14 @@
-"""What was run, on what data, by which code?"""
+"""What was run, and on what data?"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from markupsafe import Markup
 
+from pullback.report._basis import feature_map
 from pullback.report._labels import label
-from pullback.report._provenance import feature_map
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, definitions, heading, table
+from pullback.report._section import NOTHING, Section, definitions, folded, heading, table
 
 
 def section(results: Results) -> Section:
@@ -30,9 +30,6 @@ def _facts(results: Results) -> Markup:
             f"({dropped['leaked']:,} between train and test)",
             "Feature map": ", ".join([feature_map(results.feature_map), *scores]),
             "Seed": str(results.params["seed"]),
-            "Data digest": data["digest"],
-            "Code": results.revision or "not under version control",
-            "Versions": ", ".join(f"{program} {version}" for program, version in results.versions.items()),
         }
     )
 
@@ -59,7 +56,7 @@ def _settings(results: Results) -> Markup:
     """The parameters of everything but the models, folded away."""
     blocks = {key: value for key, value in results.params.items() if key not in ("models", "tracking", "retrain")}
     rows = [[key, _written(value)] for key, value in _flat(blocks)]
-    return Markup("<details><summary>All other parameters</summary>{}</details>").format(table(["", ""], rows))
+    return folded("All other parameters", table(["", ""], rows, "settings"))
 
 
 def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -20,8 +20,12 @@ def feature_map(facts: Mapping[str, Any]) -> str:
     return f"{label(facts['name'])}, digest {facts['digest']}, {RESIZED[facts['resize']]}"
 
 
-def provenance(results: Results, metrics: Iterable[str]) -> Markup:
+def basis(results: Results, metrics: Iterable[str]) -> Markup:
     """A small line below the numbers of these metrics, files of src/pullback/evaluation."""
+    return Markup('<p class="fine">{}</p>\n').format(basis_told(results, metrics))
+
+
+def basis_told(results: Results, metrics: Iterable[str]) -> str:
     first = next(iter(results.evaluations.values()))
     counts = sorted({evaluation["images"] for evaluation in results.evaluations.values()})
     facts = [
@@ -30,7 +34,7 @@ def provenance(results: Results, metrics: Iterable[str]) -> Markup:
         f"seed {first['seed']}",
         *(facts for metric in metrics for facts in _settings(results, metric, first["parameters"].get(metric, {}))),
     ]
-    return Markup('<p class="fine">{}.</p>\n').format("; ".join(facts))
+    return f"{'; '.join(facts)}."
 
 
 def _settings(results: Results, metric: str, parameters: Mapping[str, Any]) -> Iterator[str]:
