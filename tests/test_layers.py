@@ -25,6 +25,7 @@ LAYERS = {
     "errors": [],
     "plugins": [],
     "files": [],
+    "digests": [],
     "download": [],
     "neighbors": ["threads"],
     "pictures": [],
