@@ -10,12 +10,13 @@ import numpy as np
 from pullback import files, plugins
 from pullback.pipeline import Stage, path, stage
 from pullback.report._map_page import render_map
-from pullback.report._page import render
+from pullback.report._page import render, summary
 from pullback.report._results import Images, Results
 from pullback.tracking import provenance
 
 IMAGES, SAMPLES, MANIFOLD, OUT = Path("data/images"), Path("data/samples"), Path("data/manifold"), Path("report")
 PROGRAMS = ["torch", "numpy", "scikit-learn"]  # on which the numbers depend
+PAGES = {"index.html": "report.html", "map.html": "map.html"}  # under which name each lies in MLflow, side by side
 
 
 def main() -> None:
@@ -32,8 +33,9 @@ def main() -> None:
             files.write_bytes(OUT / "figures" / f"{figure.name}.png", figure.png)
         files.write_text(OUT / "index.html", render(results, sections))
         files.write_text(OUT / "map.html", render_map(results))
-        for page in ("index.html", "map.html"):
-            run.tracked.publish(OUT / page, "report")
+        pages = {page: run.tracked.publish(OUT / page, name) for page, name in PAGES.items()}
+        links = f"[The report]({pages['index.html']}) shows all of it, [the map]({pages['map.html']}) every image."
+        run.tracked.note(f"{summary(results)}\n\n{links}")
 
 
 def read(run: Stage) -> Results:
