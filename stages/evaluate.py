@@ -17,19 +17,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pullback import embedding, files, protocol
+from pullback import embedding, files, plugins, protocol
 from pullback.errors import about
 from pullback.evaluation._set import Set
 from pullback.features import classifier
-from pullback.pipeline import path, stage, trainings
+from pullback.pictures import enlarged, grid
+from pullback.pipeline import Stage, path, stage, trainings
 from pullback.training.device import device
 
 FEATURES, IMAGES, SAMPLES = Path("data/features"), Path("data/images"), Path("data/samples")
+ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}"}
+SHOWN, PIXELS = 36, 192  # images of each set in the note, and the least width of them together
 
 
 def main(name: str) -> None:
     keys = ["seed", "evaluate", f"sample.methods.{name}", "train.accelerator", "train.repeats"]
-    with stage(f"evaluate@{name}", keys=keys, reads=["prepare", "extractor", "embed-real", f"embed@{name}"]) as run:
+    reads = ["prepare", "extractor", f"sample@{name}", "embed-real", f"embed@{name}"]
+    with stage(f"evaluate@{name}", keys=keys, reads=reads) as run:
         metrics, methods = run.params.evaluate.metrics, run.params.sample.methods[name]
         test, train = (read_set(FEATURES / "real" / split, IMAGES / split) for split in ("test", "train"))
         fit = classifier.trainer(device(run.params.train.accelerator))
@@ -68,12 +72,39 @@ def main(name: str) -> None:
                 result["repeats"] = {key: protocol.spread([each[key] for each in every]) for key in methods}
         files.write_json(path("metrics", run.name, ".json"), result)
         run.images = n * (2 + len(drawn) * (1 + len(others)))
-        for method, values in result["methods"].items():
-            run.tracked.headline({f"{name}.{method}.{key}": each["value"] for key, each in values.items()})
-        for method, values in result.get("repeats", {}).items():
-            told = ((key, part, each[part]) for key, each in values.items() for part in ("mean", "std"))
-            run.tracked.headline({f"{name}.{method}.{key}.{part}": value for key, part, value in told})
-        run.tracked.headline({f"floor.{key}": each["value"] for key, each in result["floor"].items()})
+        rows = np.random.default_rng(run.seed).permutation(n)[:SHOWN]
+        pictures = {
+            key: run.tracked.picture(key, enlarged(grid(np.asarray(each.images)[rows]), PIXELS))
+            for key, each in {"real": test, **drawn}.items()
+        }
+        track(run, name, result, pictures)
+
+
+def track(run: Stage, name: str, result: dict[str, Any], pictures: dict[str, str]) -> None:
+    """All scores as numbers, and as a table beneath some images of each set."""
+    judged = {"floor": result["floor"], **{f"{name}.{key}": each for key, each in result["methods"].items()}}
+    for of, values in judged.items():
+        run.tracked.headline({f"{of}.{key}": each["value"] for key, each in values.items()})
+        for bound in ("low", "high"):
+            run.tracked.headline({f"{of}.{key}.{bound}": each[bound] for key, each in values.items()})
+    for method, values in result.get("repeats", {}).items():
+        told = ((key, part, each[part]) for key, each in values.items() for part in ("mean", "std"))
+        run.tracked.headline({f"{name}.{method}.{key}.{part}": value for key, part, value in told})
+    rows = [["", "real: the floor", *(f"{name} {key}" for key in result["methods"])], ["---"] * (1 + len(judged))]
+    rows.append(["", *pictures.values()])
+    for metric in run.params.evaluate.metrics:
+        for score, direction in plugins.load("evaluation", metric).BETTER.items():
+            found = [shown(each[score]) if score in each else "" for each in judged.values()]
+            rows += [[f"{score} {ARROWS[direction]}", *found]] if any(found) else []
+    head = (
+        f"**{name}**: {result['images']} images on each side, features: {result['feature_map']}, intervals of 95 %; "
+        "those of fid and js_divergence are of unlimited images."
+    )
+    run.tracked.note("\n".join([head, "", *(f"| {' | '.join(row)} |" for row in rows)]))
+
+
+def shown(estimate: dict[str, float]) -> str:
+    return f"{estimate['value']:.3g} ({estimate['low']:.3g} to {estimate['high']:.3g})"
 
 
 def read_set(features: Path, images: Path) -> Set:

@@ -26,3 +26,6 @@ if __name__ == "__main__":
         run.images = sum(summary["images"].values())
         run.tracked.dataset(data.name, summary["digest"], data.source or "published", summary["images"])
         run.tracked.headline({f"images.{split}": count for split, count in summary["images"].items()})
+        counts = " and ".join(f"{count:,} {split}" for split, count in summary["images"].items())
+        shape = f"{summary['size']} by {summary['size']} pixels, {len(summary['classes']) or 'no'} classes"
+        run.tracked.note(f"**{data.name}**: {counts} images of {shape}; digest {summary['digest']}.")

@@ -20,11 +20,18 @@ from pullback.report._map_page import render_map
 from pullback.report._markdown import render_markdown
 from pullback.report._page import render
 from pullback.report._results import Images, Results
+from pullback.report._summary import summary
 from pullback.report._turing_page import blind_test, render_turing
 from pullback.tracking import places, provenance
 
 IMAGES, SAMPLES, MANIFOLD, OUT = Path("data/images"), Path("data/samples"), Path("data/manifold"), Path("report")
 PROGRAMS = ["torch", "numpy", "scikit-learn"]  # on which the numbers depend
+PAGES = {  # under which name each lies in MLflow, side by side
+    "index.html": "report.html",
+    "map.html": "map.html",
+    "report.md": "report.md",
+    "turing.html": "turing.html",
+}
 
 
 def main() -> None:
@@ -45,8 +52,12 @@ def main() -> None:
         test = blind_test(results, run.seed)
         files.write_text(OUT / "turing.html", render_turing(results, test))
         files.write_json(OUT / "turing.json", test.key)
-        for page in ("index.html", "map.html", "report.md", "turing.html"):
-            run.tracked.publish(OUT / page, "report")
+        pages = {page: run.tracked.publish(OUT / page, name) for page, name in PAGES.items()}
+        links = (
+            f"[The report]({pages['index.html']}) shows all of it, [the map]({pages['map.html']}) every image; "
+            f"[the blind test]({pages['turing.html']}) asks you which images are real."
+        )
+        run.tracked.note(f"{summary(results)}\n\n{links}")
 
 
 def read(run: Stage) -> Results:

@@ -27,6 +27,7 @@ def main(name: str) -> None:
     ):
         fitting = Fitting(run, name)
         with kept(run.name, fitting.depends, fitting.fabric.broadcast) as folder, about(f"models.{name}"):
+            fitting.sign(folder)
             try:
                 for repeat, training in enumerate(trainings(run.params.train.repeats)):
                     fitting.save(repeat, fitting.train(repeat, folder, stop), out / training)

@@ -96,7 +96,11 @@ class Place:
         run = self.last_run()
         histories = {key: self.client.get_metric_history(run.info.run_id, key) for key in run.data.metrics}
         del histories["seconds"], histories["images_per_second"]
-        return {key: [(point.step, point.value) for point in history] for key, history in histories.items()}
+        return {
+            key: [(point.step, point.value) for point in history]
+            for key, history in histories.items()
+            if not key.startswith("system/")
+        }
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
@@ -172,6 +176,14 @@ def test_tables_mlflow_and_the_delivered_weights_agree(whole):
         assert [value for _, value in curves[f"repeat1.{key}"]] != values
 
 
+def test_the_pace_is_recorded_while_it_trains(whole):
+    run = whole.last_run()
+    for key in ("system/images_per_second", "system/repeat1.images_per_second"):
+        history = whole.client.get_metric_history(run.info.run_id, key)
+        assert [point.step for point in history] == list(range(80, 3201, 80))
+        assert all(point.value > 0 for point in history)
+
+
 def test_a_diagnosis_is_a_tag_a_metric_and_a_line_of_the_results(whole):
     """So short a training leaves kinds of images out."""
     found = files.read_json(whole.folder / "metrics/train/gan.json")["diagnosis"]
@@ -217,6 +229,10 @@ def test_a_training_stopped_and_killed_again_and_again_ends_as_if_it_had_not_bee
     assert own not in place.left()
     runs = place.client.search_runs(["1"], "tags.stage = 'train@gan'", order_by=["start_time ASC"])
     assert [run.info.status for run in runs] == ["KILLED", "FAILED", "KILLED", "KILLED", "FINISHED"]
+    first, diverged, second, third, last = runs
+    assert "resumes" not in first.data.tags.keys() | diverged.data.tags.keys()
+    resumed = [run.data.tags["resumes"] for run in (second, third, last)]
+    assert resumed == [run.info.run_id for run in (first, second, third)]
 
 
 def fitting(place: Place, monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> Fitting:

@@ -33,7 +33,7 @@ LAYERS = {
     "gate": [],
     "_torchvision": [],
     "config": ["plugins"],
-    "tracking": ["files"],
+    "tracking": ["digests", "files"],
     "evaluation": ["config", "neighbors", "threads"],
     "manifold": ["config", "neighbors", "threads"],
     "data": ["config", "download", "files", "neighbors", "_torchvision"],

@@ -150,9 +150,21 @@ def test_a_training_run_has_curves_sample_grids_a_model_and_a_link_to_its_data(c
     assert model.name == "gan"
 
 
-def test_the_report_is_an_artifact_of_the_parent(clone: Clone) -> None:
+def test_the_parent_is_readable_by_itself(clone: Clone) -> None:
     (parent,) = clone.runs("tags.pipeline LIKE '%'")
-    assert "index.html" in str([file.path for file in clone.client.list_artifacts(parent.info.run_id, "report")])
+    artifacts = {file.path for file in clone.client.list_artifacts(parent.info.run_id)}
+    assert artifacts == {"code.diff", "dvc.lock", "map.html", "params.yaml", "report.html"}
+    note = parent.data.tags["mlflow.note.content"]
+    assert len(note) < 5000
+    fid = clone.json("metrics/evaluate/vae.json")["methods"]["gmm"]["fid"]
+    assert f"{fid['value']:.3g} ({fid['low']:.3g} to {fid['high']:.3g})" in note
+    assert parent.data.metrics["vae.gmm.fid.low"] == pytest.approx(fid["low"])
+    pictures = re.findall(r"get-artifact\?run_uuid=(\w+)&path=([\w.]+)", note)
+    assert len(pictures) == 6
+    for run_id, path in pictures:
+        assert path in [file.path for file in clone.client.list_artifacts(run_id)]
+    assert f"/runs/{parent.info.run_id}/artifacts/report.html" in note
+    assert all(f"{stage} " in note for stage in STAGES)
 
 
 def test_a_second_run_does_nothing(clone: Clone) -> None:

@@ -238,6 +238,25 @@ def humans(
 
 
 @app.command()
+def register(
+    run_id: Annotated[
+        str | None, typer.Argument(help="A run of the pipeline or of a training in MLflow; if none, the last one.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Which of the models that it trained.")] = "gan",
+    name: Annotated[str | None, typer.Option(help="The name in the registry; if none, pullback-MODEL.")] = None,
+) -> None:
+    """Give a trained model a version in MLflow's model registry."""
+    from pullback.tracking.places import store_uri
+    from pullback.tracking.registry import register as add
+
+    name = name or f"pullback-{model}"
+    with _sentences():
+        version = add(model, name, run_id)
+    print(f"{name} has version {version}. To serve it:")
+    print(f"MLFLOW_TRACKING_URI={store_uri()} mlflow models serve -m models:/{name}/{version} --env-manager local")
+
+
+@app.command()
 def retrain() -> None:
     """Fetch the data again, rerun the pipeline, and keep the result only if the gate passes."""
     from pullback.retrain import retrain as run

@@ -5,6 +5,7 @@ the other. Trainings with several seeds differ in nothing else.
 """
 
 import hashlib
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from pullback import files, plugins
 from pullback.errors import UserError, about
 from pullback.models._model import ImagesFromLatents, ModelParams, count_classes, judged
 from pullback.pictures import enlarged, grid
-from pullback.pipeline import Stage, path, rank
+from pullback.pipeline import SIGNATURE, Stage, path, rank
 from pullback.progress import bar
 from pullback.selection import Judge, mode_collapse
 from pullback.training import checkpoint
@@ -63,6 +64,14 @@ class Fitting:
             "code": _code(),
             "torch": torch.__version__,
         }
+
+    def sign(self, kept: Path) -> None:
+        """Links this run to the one whose checkpoint in the folder `kept` it goes on from, and signs it."""
+        signature = kept / SIGNATURE
+        if rank() == 0:
+            if signature.exists() and any(kept.glob("seed-*.safetensors")):
+                self.run.tracked.tag("resumes", signature.read_text())
+            files.write_text(signature, str(self.run.tracked.id))
 
     def train(self, repeat: int, kept: Path, stop: Callable[[], bool]) -> Trained:
         """Trains with the seed `seed` + `repeat`, or goes on from the checkpoint in the folder `kept`.
@@ -149,6 +158,7 @@ class _Watch:
         self.curve: list[dict[str, float]] = []
         self.scores: list[dict[str, float]] = []
         self.told: set[str] = set()
+        self.mark = 0, time.monotonic()  # images seen until then
 
     def replay(self, saved: Path) -> int:
         """Tells once more of the curves in a checkpoint; returns how many images it had seen, 0 without one."""
@@ -157,12 +167,19 @@ class _Watch:
         numbers = files.read_header(saved)["numbers"]
         if rank() == 0:
             for point in numbers["curve"]:
-                self.log(int(point["seen_images"]), {key: point[key] for key in point if key != "seen_images"})
+                self._logged(int(point["seen_images"]), {key: point[key] for key in point if key != "seen_images"})
         for point in numbers["scores"]:
             self._scored(point)
-        return int(numbers["seen_images"])
+        self.mark = int(numbers["seen_images"]), time.monotonic()
+        return self.mark[0]
 
     def log(self, seen_images: int, scalars: dict[str, float]) -> None:
+        before, self.mark = self.mark, (seen_images, time.monotonic())
+        pace = (seen_images - before[0]) / (self.mark[1] - before[1])
+        self.tracked.metrics({f"system/{self.prefix}images_per_second": pace}, step=seen_images)
+        self._logged(seen_images, scalars)
+
+    def _logged(self, seen_images: int, scalars: dict[str, float]) -> None:
         self.curve.append({"seen_images": seen_images, **scalars})
         self._track(seen_images, scalars)
         self.warn(seen_images, self.diagnose(self.curve[-RECENT:]))

@@ -46,6 +46,9 @@ def path(folder: str, stage: str, suffix: str) -> Path:
 STOPPED = 20
 """The exit code of a stage that was asked to stop, and goes on where it was when it is started again."""
 
+SIGNATURE = "run"
+"""The file in a `kept` folder that names the MLflow run which last worked there."""
+
 
 def rank() -> int:
     """Which of the processes that work on a stage together this one is, as torchrun, SLURM or Lightning Fabric say.
@@ -82,8 +85,8 @@ def kept(stage: str, description: Any, from_first: Callable[[bool], bool] = lamb
         if rank() == 0:
             shutil.rmtree(folder)  # under the lock, or another process could begin in it
     finally:
-        if rank() == 0 and [*folder.glob("*")] == [folder / "lock"]:  # it failed before there was anything to keep
-            shutil.rmtree(folder)
+        if rank() == 0 and not {each.name for each in folder.glob("*")} - {"lock", SIGNATURE}:
+            shutil.rmtree(folder, ignore_errors=True)  # it failed before there was anything to keep
         lock.release()
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,32 +28,6 @@ with stage_run(stage, "pullback", {}):
     Path(f"{stage}.started").touch()
     time.sleep(seconds)
 """
-
-
-@pytest.fixture(scope="session")
-def database(tmp_path_factory):
-    """An empty store, which takes seconds to make, to be copied."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def empty(tmp_path, monkeypatch):
-    """A root without a store, and an environment without the settings of the session that runs the tests."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("DVC_ROOT", "DVC_EXP_NAME", "PIPELINE_RUN_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # and not deleted, so that it is restored when mlflow sets it
-    return tmp_path
-
-
-@pytest.fixture
-def root(empty, database):
-    shutil.copy(database, empty / "mlflow.db")
-    return empty
 
 
 def recorded(root):
@@ -138,6 +111,45 @@ def test_a_run_holds_what_the_stage_records(root, monkeypatch):
     assert (artifacts / "locks" / "mlflow.db.lock").is_file()
     assert len(list(artifacts.glob("images/samples+step+20+*.png"))) == 1
     assert ui_path(EXPERIMENT) == f"#/experiments/{run.experiment_id}/runs?compareRunsMode=CHART"
+
+
+def test_the_load_of_the_machine_is_recorded_with_the_curves(root, monkeypatch):
+    monkeypatch.setattr("pullback.tracking.run.SECONDS_BETWEEN_FLUSHES", 0.2)
+    with stage_run("train@gan", EXPERIMENT, {}) as run:
+        for step in (0, 64):
+            time.sleep(0.3)
+            run.metrics({"loss": 1.0}, step)
+    [parent], [child] = recorded(root)
+    assert 0 <= child.data.metrics["system/cpu_utilization_percentage"] <= 100
+    assert 0 < child.data.metrics["system/system_memory_usage_percentage"] < 100
+    assert not parent.data.metrics
+
+
+def test_notes_and_pictures_stand_on_both_pages(root):
+    with stage_run("prepare", EXPERIMENT, {}) as run:
+        run.note("first")
+    with stage_run("evaluate@gan", EXPERIMENT, {}) as run:
+        shown = run.picture("prior", np.zeros((8, 8, 3), np.uint8))
+        run.note(f"second {shown}")
+        (root / "index.html").write_text("é")
+        assert run.publish(root / "index.html", "report.html") == (
+            f"#/experiments/{run.experiment_id}/runs/{run.parent_id}/artifacts/report.html"
+        )
+    [parent], [_, child] = recorded(root)
+    assert shown == f"![prior](get-artifact?run_uuid={run.id}&path=prior.png)"
+    assert child.data.tags["mlflow.note.content"] == f"second {shown}"
+    assert parent.data.tags["mlflow.note.content"].startswith(f"second {shown}\n\n---\n\nfirst\n\nRan: prepare, ")
+    assert (root / "mlartifacts" / run.id / "artifacts/prior.png").is_file()
+    assert (root / "mlartifacts" / run.parent_id / "artifacts/report.html").read_text() == "é"
+
+
+def test_a_long_page_ends_with_a_whole_line(root):
+    with stage_run("evaluate@gan", EXPERIMENT, {}) as run:
+        run.note("| a row of a table |\n" * 300)
+    [parent], _ = recorded(root)
+    note = parent.data.tags["mlflow.note.content"]
+    assert 4900 < len(note) <= 5000
+    assert note.endswith("| a row of a table |")
 
 
 def test_a_stage_leaves_its_address_and_the_next_one_links_to_it(root):
@@ -284,28 +296,6 @@ def test_a_model_is_an_exported_program_for_any_batch_size(root):
     assert [(point.key, point.step) for point in mlflow.get_logged_model(model_id).metrics] == [("loss", 7)]
     for recorded_run in everyone(root):
         assert [output.model_id for output in recorded_run.outputs.model_outputs] == [model_id]
-
-
-def test_an_experiment_in_a_temporary_copy_records_in_the_repository(root):
-    (root / "stage.py").write_text(STAGE)
-    prepare = {"cmd": f"{sys.executable} stage.py prepare 0", "deps": ["stage.py"], "outs": ["runs/prepare.json"]}
-    (root / "dvc.yaml").write_text(json.dumps({"stages": {"prepare": prepare}}))
-    (root / ".gitignore").write_text("/mlflow.db*\n/mlartifacts/\n/runs/\n/prepare.started\n")
-    for command in (
-        "git init",
-        f"{sys.executable} -m dvc init",
-        f"{sys.executable} -m dvc config core.analytics false",
-        "git config user.name n",
-        "git config user.email n@n",
-        "git add --all",
-        "git commit --message first",
-        f"{sys.executable} -m dvc exp run --temp --name copy",
-    ):
-        subprocess.run(command.split(), check=True, capture_output=True)
-    [parent], [child] = recorded(root)
-    assert (parent.info.run_name, parent.info.status) == ("copy", "FINISHED")
-    assert child.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
-    assert not list(Path(".dvc/tmp").rglob("mlflow.db"))
 
 
 def record_until_full(folder):

@@ -2,12 +2,15 @@
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pullback.tracking._overview import NOTE, overview
 from pullback.tracking._processes import identity, is_alive, starter
-from pullback.tracking.provenance import provenance
+from pullback.tracking.provenance import changes, provenance
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,15 +26,42 @@ def parent(client: "MlflowClient", experiment_id: str, params: Mapping[str, Any]
     for run in search(client, experiment_id, f"tags.pipeline = '{key}'"):
         return run.info.run_id
     name = os.environ.get("DVC_EXP_NAME") or f"repro {datetime.now():%m-%d %H:%M}"  # the UI cuts after 18 characters
-    return create(client, experiment_id, name, params, {"pipeline": key} | provenance())
+    run_id = create(client, experiment_id, name, params, {"pipeline": key} | provenance())
+    _keep_sources(client, run_id)
+    return run_id
+
+
+def _keep_sources(client: "MlflowClient", run_id: str) -> None:
+    """With the commit, all that this execution can be repeated from."""
+    keep(client, run_id, Path("params.yaml"))
+    if patch := changes():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "code.diff")
+            path.write_bytes(patch)
+            keep(client, run_id, path)
+
+
+def keep(client: "MlflowClient", run_id: str, path: Path) -> None:
+    """Makes a file, if it is there, an artifact under its own name."""
+    if path.is_file():
+        client.log_artifact(run_id, str(path))
 
 
 def settle(client: "MlflowClient", experiment_id: str, parent_id: str) -> None:
-    """Ends the execution's run unless a stage is still running. A stage that ran twice counts with its last run."""
-    stages = search(client, experiment_id, f"tags.mlflow.parentRunId = '{parent_id}'")
-    last = {run.data.tags["stage"]: run.info.status for run in stages}.values()
-    if "RUNNING" not in last:
-        client.set_terminated(parent_id, min(last, key=["FAILED", "KILLED", "FINISHED"].index, default="KILLED"))
+    """Ends the execution's run unless a stage is still running, and tells on its page what there is to tell.
+
+    A stage that ran twice counts with its last run.
+    """
+    last = {run.data.tags["stage"]: run for run in children(client, experiment_id, parent_id)}
+    client.set_tag(parent_id, NOTE, overview(client, client.get_run(parent_id), list(last.values())))
+    statuses = {run.info.status for run in last.values()}
+    if "RUNNING" not in statuses:
+        worst = min(statuses, key=["FAILED", "KILLED", "FINISHED"].index, default="KILLED")
+        client.set_terminated(parent_id, worst)
+
+
+def children(client: "MlflowClient", experiment_id: str, parent_id: str) -> "list[RecordedRun]":
+    return search(client, experiment_id, f"tags.mlflow.parentRunId = '{parent_id}'")
 
 
 def bury(client: "MlflowClient", experiment_id: str) -> None:

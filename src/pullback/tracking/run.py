@@ -24,8 +24,12 @@ import psutil
 from numpy.typing import NDArray
 
 from pullback import files
-from pullback.tracking._execution import bury, create, parent, settle
+from pullback.tracking._earlier import INPUT, inherit, known, tagged
+from pullback.tracking._execution import bury, children, create, keep, parent, settle
+from pullback.tracking._machine import Machine
+from pullback.tracking._overview import NOTE, run_page
 from pullback.tracking._processes import identity, sigterm_raises
+from pullback.tracking.lineage import data_of, digests
 from pullback.tracking.places import runs_path
 from pullback.tracking.provenance import provenance
 from pullback.tracking.store import connect, experiment_named, locked, refusal, refusals, sentence
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 
 MOST_METRICS = 1000  # that MLflow takes in one call
 LONGEST_DIGEST = 36  # characters of a dataset's digest
+OUTPUT, DEP = "output.", "dep."  # tags: a path -> the digest of what a stage wrote to it or read there
 SECONDS_BETWEEN_FLUSHES = 5  # one takes about 25 ms in sqlite, plus 0.1 ms per point
 
 
@@ -49,14 +54,19 @@ class Run:
         self.model_id: str | None = None
         self._stage = stage
         self._client = client
+        self._writes: list[str] = []
         self._waiting: list[tuple[str, float, int, int]] = []  # key, value, milliseconds since 1970, step
-        self._due = time.monotonic() + SECONDS_BETWEEN_FLUSHES
+        self._machine = Machine()
+        self._start = time.monotonic()
+        self._due = self._start + SECONDS_BETWEEN_FLUSHES
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Points of curves. They are sent together, so that a call costs microseconds."""
+        """Points of curves. A call costs microseconds: they are sent together, with the load of the machine."""
         now = time.time_ns() // 1_000_000
         self._waiting += [(key, float(value), now, step) for key, value in values.items()]
         if time.monotonic() > self._due:
+            seconds = int(time.monotonic() - self._start)
+            self._waiting += [(key, value, now, seconds) for key, value in self._machine.load().items()]
             self.flush()
 
     def flush(self) -> None:
@@ -78,18 +88,33 @@ class Run:
         )
 
     def tag(self, name: str, value: str) -> None:
-        self._client.set_tag(self.id, name, value)
+        self.tags({name: value})
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        self._client.log_batch(self.id, tags=[RunTag(name, value) for name, value in values.items()])
 
     def image(self, name: str, image: NDArray[np.uint8], step: int) -> None:
         """An image (h, w) or (h, w, 3) under the step slider of the UI."""
         self._client.log_image(self.id, image, key=name, step=step)
 
+    def note(self, markdown: str) -> None:
+        """What the stage has to say on the page of its run and on that of the execution."""
+        self.tag(NOTE, markdown)
+
+    def picture(self, name: str, image: NDArray[np.uint8]) -> str:
+        """Keeps an image (h, w) or (h, w, 3), and returns the markdown that shows it in a note."""
+        self._client.log_image(self.id, image, artifact_file=f"{name}.png")
+        return f"![{name}](get-artifact?run_uuid={self.id}&path={name}.png)"
+
     def artifact(self, path: Path, folder: str | None = None) -> None:
         self._client.log_artifact(self.id, str(path), folder)
 
-    def publish(self, path: Path, folder: str | None = None) -> None:
-        """Artifacts of the whole execution: on its run."""
-        self._client.log_artifact(self.parent_id, str(path), folder)
+    def publish(self, path: Path, name: str) -> str:
+        """Makes a file of text an artifact of the whole execution, and returns its address in the UI."""
+        self._client.log_text(self.parent_id, path.read_text(), name)
+        return f"{run_page(self.experiment_id, self.parent_id)}/artifacts/{name}"
 
     def text(self, text: str, file: str) -> None:
         self._client.log_text(self.id, text, file)
@@ -139,12 +164,27 @@ class Run:
         self._client.log_outputs(self.parent_id, models=[LoggedModelOutput(self.model_id, step)])
         return self.model_id
 
+    def _begin(self, reads: Sequence[str]) -> None:
+        """Tells from which runs and data the stage starts, and so which stages the execution skipped."""
+        written = {name.replace("@", "-"): runs_path(name) for name in reads if runs_path(name).is_file()}
+        links = {name: files.read_json(path)["run_id"] for name, path in written.items()}
+        sources = [run for run_id in links.values() if (run := known(self._client, run_id))]
+        made = {path: digest for run in sources for path, digest in tagged(run, OUTPUT).items()}
+        deps, self._writes = data_of(self._stage)
+        inputs = {DEP + path: digest for path, digest in digests(deps, made).items()}
+        self.tags({INPUT + name: run_id for name, run_id in links.items()} | inputs)
+        stages = children(self._client, self.experiment_id, self.parent_id)
+        executed = {run.data.tags["stage"].replace("@", "-") for run in stages}
+        inherit(self._client, self._client.get_run(self.parent_id), executed, links)
+
     def _end(self, status: str) -> None:
         self.flush()
         if status == "FINISHED":
+            self.tags({OUTPUT + path: digest for path, digest in digests(self._writes).items()})
             address = {"run_id": self.id, "parent_run_id": self.parent_id, "experiment_id": self.experiment_id}
             files.write_json(runs_path(self._stage), address | {"model_id": self.model_id, "stage": self._stage})
         self._client.set_terminated(self.id, status)
+        keep(self._client, self.parent_id, Path("dvc.lock"))  # DVC completes it after every stage
         settle(self._client, self.experiment_id, self.parent_id)
 
 
@@ -177,8 +217,9 @@ def stage_run(
         UserError: the tracking store cannot be reached or refuses.
     """
     with sigterm_raises():
-        run = _start(stage, experiment, params, reads, all_params or {})
+        run = _start(stage, experiment, params, all_params or {})
         try:
+            run._begin(reads)
             yield run
             run._end("FINISHED")
         except BaseException as error:
@@ -193,22 +234,18 @@ def stage_run(
             raise
 
 
-def _start(
-    stage: str, experiment: str, params: Mapping[str, Any], reads: Sequence[str], all_params: Mapping[str, Any]
-) -> Run:
+def _start(stage: str, experiment: str, params: Mapping[str, Any], all_params: Mapping[str, Any]) -> Run:
     with locked():  # racing creations of the database crash; racing stages would make two parents
         client = connect()
         experiment_id = experiment_named(client, experiment).experiment_id
         bury(client, experiment_id)
         parent_id = parent(client, experiment_id, all_params)
-        written = {name: runs_path(name) for name in reads if runs_path(name).is_file()}
-        links = {f"input.{name.replace('@', '-')}": files.read_json(path)["run_id"] for name, path in written.items()}
         tags = {
             "mlflow.parentRunId": parent_id,
             "mlflow.source.name": " ".join(sys.argv),
             "stage": stage,
             "process": identity(psutil.Process()),
         }
-        run_id = create(client, experiment_id, stage, params, tags | links | provenance())
+        run_id = create(client, experiment_id, stage, params, tags | provenance())
         client.update_run(parent_id, status="RUNNING")
     return Run(client, stage, experiment_id, parent_id, run_id)

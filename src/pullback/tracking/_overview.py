@@ -1,0 +1,66 @@
+"""What does the page of an execution say? What came of it, what ran, and where the rest came from.
+
+The stages say the first themselves: the note of a stage stands on the page of its own run and on that of the execution.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pullback.tracking._earlier import SKIPPED, known, tagged
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as RecordedRun
+
+NOTE = "mlflow.note.content"
+LONGEST_NOTE = 5000  # characters of a tag that every store takes
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """The address of a run within the UI."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def overview(client: "MlflowClient", parent: "RecordedRun", stages: "Sequence[RecordedRun]") -> str:
+    """Markdown; the notes of the last stages come first, as these know the most."""
+    skipped = tagged(parent, SKIPPED).values()
+    earlier = _by_start([run for run_id in skipped if (run := known(client, run_id))])
+    notes = [run.data.tags[NOTE] for run in reversed(_by_start([*earlier, *stages])) if NOTE in run.data.tags]
+    parts = [
+        *(_trouble(run) for run in stages if run.info.status in ("FAILED", "KILLED")),
+        "\n\n---\n\n".join(notes),
+        _listed("Ran", map(_named, stages)),
+        _listed("From earlier runs", map(_link, earlier)),
+        f"Runs in another store made {len(skipped) - len(earlier)} more." if len(skipped) > len(earlier) else "",
+    ]
+    text = "\n\n".join(filter(None, parts))
+    return text if len(text) <= LONGEST_NOTE else text[:LONGEST_NOTE].rpartition("\n")[0]
+
+
+def _by_start(runs: "Sequence[RecordedRun]") -> "list[RecordedRun]":
+    return sorted(runs, key=lambda run: run.info.start_time)
+
+
+def _trouble(run: "RecordedRun") -> str:
+    error = run.data.tags.get("error")
+    return f"**{run.data.tags['stage']}** " + (f"failed: {error}" if error else "was stopped.")
+
+
+def _listed(title: str, told: Iterable[str]) -> str:
+    text = ", ".join(told)
+    return f"{title}: {text}." if text else ""
+
+
+def _named(run: "RecordedRun") -> str:
+    """Without a link, as the UI has one above the description."""
+    tags, metrics = run.data.tags, run.data.metrics
+    name: str = tags["stage"]
+    if "seconds" in metrics:
+        name += f" {metrics['seconds']:.0f} s"
+    if "resumes" in tags:
+        name += f" from where [another run]({run_page(run.info.experiment_id, tags['resumes'])}) stopped"
+    return name
+
+
+def _link(run: "RecordedRun") -> str:
+    return f"[{run.data.tags['stage']}]({run_page(run.info.experiment_id, run.info.run_id)})"

@@ -1,0 +1,43 @@
+"""How does a model that the pipeline has trained get a name and a version, by which others ask for it?"""
+
+from pullback import files
+from pullback.errors import UserError
+from pullback.tracking._earlier import SKIPPED, known
+from pullback.tracking.places import runs_path, store_uri
+from pullback.tracking.store import connect, locked
+
+
+def register(model: str, name: str, run_id: str | None = None) -> str:
+    """Makes a trained model the next version of `name` in MLflow's registry; returns that version.
+
+    Args:
+        run_id: of an execution of the pipeline or of a training; None is the training whose weights are in models/.
+
+    Raises:
+        UserError: there is no such run, or it holds no such model.
+    """
+    with locked():
+        from mlflow.exceptions import MlflowException
+
+        client = connect()
+        wanted = run_id or files.read_json(runs_path(f"train@{model}"))["run_id"]
+        run = known(client, wanted)
+        if run and f"{SKIPPED}train-{model}" in run.data.tags:
+            run = known(client, run.data.tags[f"{SKIPPED}train-{model}"])
+        if run is None:
+            raise UserError(f"run {wanted} is not in {store_uri()}; copy its id from the MLflow UI")
+        outputs = run.outputs.model_outputs if run.outputs else []
+        models = [client.get_logged_model(output.model_id) for output in outputs]
+        found = [each for each in models if each.name == model]
+        if not found:
+            raise UserError(f"run {wanted} holds no model {model!r}; name the run of a pipeline that trained it")
+        last = max(found, key=lambda each: each.creation_timestamp)
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        version = client.create_model_version(
+            name, f"models:/{last.model_id}", last.source_run_id, model_id=last.model_id
+        )
+    return str(version.version)
