@@ -368,6 +368,7 @@ def test_ctrl_c_leaves_nothing(repository: Repository, runs: dict[str, str], tmp
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_real_pipeline_two_commits_back(tmp_path: Path) -> None:
     """From the cache, and rerun, which is recorded as what it is."""
     pipeline = runpy.run_path(str(Path(__file__).with_name("test_pipeline.py")))
