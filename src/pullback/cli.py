@@ -284,7 +284,7 @@ def reproduce(
         _print_as_far_as_possible()
         Console().print(table(outputs))
         print(f"Everything is in {folder}; `git worktree remove --force {folder}` removes it.")
-        sys.exit(any(output.verdict in ("differs", "missing") for output in outputs))
+        sys.exit(any(output.is_wrong for output in outputs))
 
 
 if __name__ == "__main__":

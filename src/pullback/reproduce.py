@@ -31,6 +31,7 @@ from pullback.tracking.places import root, store_uri
 from pullback.tracking.recorded import Execution, execution, tag_execution
 
 COST = re.compile(rb'<section[^>]*id="cost".*?</section>', re.DOTALL)
+UNKNOWN = "unknown: the recorded page is in no cache"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,11 @@ class Output:
     path: str
     stage: str
     verdict: str
-    """identical, differs, missing, or unknown: the recorded page is in no cache, so its cost cannot be left out."""
+    """identical, differs, missing, or UNKNOWN for a page from which the cost cannot be left out."""
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.verdict in ("differs", "missing")
 
 
 def reproduce(run_id: str, folder: Path | None = None, *, rerun: bool = False) -> tuple[Path, list[Output]]:
@@ -88,7 +93,7 @@ def table(outputs: Sequence[Output]) -> Table:
     for name in ("output", "stage", ""):
         rows.add_column(name)
     for output in outputs:
-        rows.add_row(output.path, output.stage, output.verdict, style=None if output.verdict == "identical" else "red")
+        rows.add_row(output.path, output.stage, output.verdict, style="red" if output.is_wrong else None)
     return rows
 
 
@@ -126,6 +131,7 @@ def _vanishing(folder: Path) -> Iterator[None]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run(["git", "worktree", "prune"], check=False)
+        print(f"{folder} is removed again")
         raise
 
 
@@ -210,7 +216,7 @@ def _make(made: Execution, folder: Path, has_remote: bool, rerun: bool) -> bool:
     force = ["--force"] if rerun else []
     stages = dict.fromkeys(stage for stage, _ in made.outputs.values())
     try:
-        _run(["dvc", *fetch, "--allow-missing"], folder, environment)  # what it does not find is made by the next
+        _run(["dvc", *fetch, "--quiet", "--allow-missing"], folder, environment)  # what it lacks is made by the next
         return _run(["dvc", "repro", *force, *stages], folder, environment) == 0
     finally:
         tag_execution(made.experiment_id, key, "reproduces", made.run_id)
@@ -233,6 +239,6 @@ def _verdict(path: Path, recorded: Path, digest: str) -> str:
     if not COST.search(path.read_bytes() if path.suffix == ".html" else b""):
         return "differs"
     if not recorded.is_file():
-        return "unknown"
+        return UNKNOWN
     page, other = (COST.sub(b"", file.read_bytes()) for file in (path, recorded))
     return "identical" if page == other else "differs"
