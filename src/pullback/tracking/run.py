@@ -5,6 +5,7 @@ the parent is found by a key: the environment variable PIPELINE_RUN_KEY, or else
 which is the first ancestor that is no shell (`dvc`, whether it reproduces, experiments or works off its queue).
 
 Runs go to `MLFLOW_TRACKING_URI` if that is set, else to `mlflow.db` and `mlartifacts/` in the root of the repository.
+A server that is away, or goes away, is replaced by files (fallback.py), from which `pullback sync` fills it later.
 A stage that ends well also leaves `runs/STAGE.json`, its address in MLflow. DVC caches that file with the stage's other
 outputs, so a stage that is skipped or restored still points to the run that really made them.
 
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +26,12 @@ import psutil
 from numpy.typing import NDArray
 
 from pullback import files
-from pullback.tracking._execution import bury, create, parent, settle
+from pullback.tracking._execution import bury, create, parent, resolved, settle
 from pullback.tracking._processes import identity, sigterm_raises
+from pullback.tracking.fallback import lasting
 from pullback.tracking.places import runs_path
 from pullback.tracking.provenance import provenance
-from pullback.tracking.store import connect, experiment_named, locked, refusal, refusals, sentence
+from pullback.tracking.store import connect, connect_files, experiment_named, locked, refusal, refusals, sentence
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 MOST_METRICS = 1000  # that MLflow takes in one call
 LONGEST_DIGEST = 36  # characters of a dataset's digest
 SECONDS_BETWEEN_FLUSHES = 5  # one takes about 25 ms in sqlite, plus 0.1 ms per point
+Point = tuple[str, float, int, int]  # key, value, milliseconds since 1970, step
 
 
 class Run:
@@ -49,51 +53,55 @@ class Run:
         self.model_id: str | None = None
         self._stage = stage
         self._client = client
-        self._waiting: list[tuple[str, float, int, int]] = []  # key, value, milliseconds since 1970, step
+        self._make_twin: Callable[..., Run]
+        self._waiting: list[Point] = []
+        self._headlines: list[Point] = []
         self._due = time.monotonic() + SECONDS_BETWEEN_FLUSHES
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Points of curves. They are sent together, so that a call costs microseconds."""
-        now = time.time_ns() // 1_000_000
-        self._waiting += [(key, float(value), now, step) for key, value in values.items()]
+        self._waiting += _points(values, step)
         if time.monotonic() > self._due:
             self.flush()
 
+    @lasting
     def flush(self) -> None:
         from mlflow.entities import Metric
 
-        while self._waiting:
-            self._client.log_batch(self.id, metrics=[Metric(*point) for point in self._waiting[:MOST_METRICS]])
-            del self._waiting[:MOST_METRICS]
+        for points, run_id in ((self._waiting, self.id), (self._headlines, self.parent_id)):
+            while points:
+                self._client.log_batch(run_id, metrics=[Metric(*point) for point in points[:MOST_METRICS]])
+                del points[:MOST_METRICS]
         self._due = time.monotonic() + SECONDS_BETWEEN_FLUSHES
 
     def headline(self, values: Mapping[str, float]) -> None:
         """Metrics that also stand on the execution's run, where the UI compares executions."""
-        from mlflow.entities import Metric
-
+        self._headlines += _points(values, 0)
         self.metrics(values)
-        now = time.time_ns() // 1_000_000
-        self._client.log_batch(
-            self.parent_id, metrics=[Metric(key, float(value), now, 0) for key, value in values.items()]
-        )
 
+    @lasting
     def tag(self, name: str, value: str) -> None:
         self._client.set_tag(self.id, name, value)
 
+    @lasting
     def image(self, name: str, image: NDArray[np.uint8], step: int) -> None:
         """An image (h, w) or (h, w, 3) under the step slider of the UI."""
         self._client.log_image(self.id, image, key=name, step=step)
 
+    @lasting
     def artifact(self, path: Path, folder: str | None = None) -> None:
         self._client.log_artifact(self.id, str(path), folder)
 
+    @lasting
     def publish(self, path: Path, folder: str | None = None) -> None:
         """Artifacts of the whole execution: on its run."""
         self._client.log_artifact(self.parent_id, str(path), folder)
 
+    @lasting
     def text(self, text: str, file: str) -> None:
         self._client.log_text(self.id, text, file)
 
+    @lasting
     def dataset(self, name: str, digest: str, source: str, counts: Mapping[str, int]) -> None:
         """The data that the stage read or made, on its run and on the execution's."""
         from mlflow.entities import Dataset, DatasetInput
@@ -104,6 +112,7 @@ class Run:
         for run_id in (self.id, self.parent_id):
             self._client.log_inputs(run_id, datasets=[DatasetInput(data)])
 
+    @lasting
     def model(self, name: str, module: "torch.nn.Module", input_example: NDArray[np.float32], step: int) -> str:
         """Logs `module` as an exported program, which needs none of this project's code, and returns its id.
 
@@ -139,6 +148,7 @@ class Run:
         self._client.log_outputs(self.parent_id, models=[LoggedModelOutput(self.model_id, step)])
         return self.model_id
 
+    @lasting
     def _end(self, status: str) -> None:
         self.flush()
         if status == "FINISHED":
@@ -146,6 +156,17 @@ class Run:
             files.write_json(runs_path(self._stage), address | {"model_id": self.model_id, "stage": self._stage})
         self._client.set_terminated(self.id, status)
         settle(self._client, self.experiment_id, self.parent_id)
+
+    def _go_on_as_twin(self) -> None:
+        """Records in files from here on, in a run of its own there."""
+        twin = self._make_twin(twin_of=self.id)
+        self._client, self.experiment_id = twin._client, twin.experiment_id
+        self.parent_id, self.id = twin.parent_id, twin.id
+
+
+def _points(values: Mapping[str, float], step: int) -> list[Point]:
+    now = time.time_ns() // 1_000_000
+    return [(key, float(value), now, step) for key, value in values.items()]
 
 
 class Silent:
@@ -162,6 +183,7 @@ def stage_run(
     params: Mapping[str, Any],
     reads: Sequence[str] = (),
     all_params: Mapping[str, Any] | None = None,
+    offline: bool = False,
 ) -> Iterator[Run]:
     """The run of one stage, inside the run of the execution of the pipeline that the stage belongs to.
 
@@ -172,12 +194,15 @@ def stage_run(
         params: nested or flat; the parameters that the stage reads.
         reads: the stages whose outputs it reads; its run is linked to theirs.
         all_params: the pipeline's parameters, for the execution's run.
+        offline: whether to record in files where the tracking server is away, for `pullback sync` to bring them there.
 
     Raises:
         UserError: the tracking store cannot be reached or refuses.
     """
     with sigterm_raises():
-        run = _start(stage, experiment, params, reads, all_params or {})
+        start = partial(_start, stage, experiment, params, reads, all_params or {})
+        run = start(partial(connect, offline))
+        run._make_twin = partial(start, connect_files)
         try:
             yield run
             run._end("FINISHED")
@@ -186,7 +211,7 @@ def stage_run(
                 if isinstance(error, KeyboardInterrupt | SystemExit):  # asked to stop
                     run._end("KILLED")
                 else:
-                    run._client.set_tag(run.id, "error", sentence(error))
+                    run.tag("error", sentence(error))
                     run._end("FAILED")
             if isinstance(error, refusals()):
                 raise refusal(error) from error
@@ -194,21 +219,30 @@ def stage_run(
 
 
 def _start(
-    stage: str, experiment: str, params: Mapping[str, Any], reads: Sequence[str], all_params: Mapping[str, Any]
+    stage: str,
+    experiment: str,
+    params: Mapping[str, Any],
+    reads: Sequence[str],
+    all_params: Mapping[str, Any],
+    client_of: Callable[[], "MlflowClient"],
+    **more_tags: str,
 ) -> Run:
     with locked():  # racing creations of the database crash; racing stages would make two parents
-        client = connect()
+        client = client_of()
         experiment_id = experiment_named(client, experiment).experiment_id
         bury(client, experiment_id)
         parent_id = parent(client, experiment_id, all_params)
         written = {name: runs_path(name) for name in reads if runs_path(name).is_file()}
-        links = {f"input.{name.replace('@', '-')}": files.read_json(path)["run_id"] for name, path in written.items()}
+        links = {
+            f"input.{name.replace('@', '-')}": resolved(client, experiment_id, files.read_json(path)["run_id"])
+            for name, path in written.items()
+        }
         tags = {
             "mlflow.parentRunId": parent_id,
             "mlflow.source.name": " ".join(sys.argv),
             "stage": stage,
             "process": identity(psutil.Process()),
         }
-        run_id = create(client, experiment_id, stage, params, tags | links | provenance())
+        run_id = create(client, experiment_id, stage, params, tags | links | provenance() | more_tags)
         client.update_run(parent_id, status="RUNNING")
     return Run(client, stage, experiment_id, parent_id, run_id)
