@@ -32,6 +32,7 @@ repro: setup
 
 test: setup
 	@tests/install-chromium
+	@tests/install-postgresql
 	@echo "Running the tests"
 	@python -m pytest -m "not slow"
 

@@ -134,6 +134,7 @@ def test_a_key_like_no_other_gets_all():
         ("sample.methods.gan", {}, "at least 1 item"),
         ("manifold.maps.isomap.landmarks", 2, "greater than or equal to 3"),
         ("tracking.experiment", "", "at least 1 character"),
+        ("tracking.offline", "no", "valid boolean"),
     ],
 )
 def test_a_wrong_value_is_told_with_key_value_and_rule(key, value, rule):

@@ -91,6 +91,19 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000) -> 
     os.execv(Path(sys.executable).with_name("mlflow"), server)
 
 
+@app.command()
+def sync() -> None:
+    """Bring what was recorded while the tracking server was away to that server."""
+    from pullback.tracking.places import store_uri
+    from pullback.tracking.sync import sync as bring
+
+    with _sentences():
+        runs = bring()
+    print(
+        f"{runs} runs are now at {store_uri()}" if runs else "nothing was recorded while the tracking server was away"
+    )
+
+
 Features = Annotated[
     str, typer.Option(help="classifier, inception or pixels, or `given` where the sets are arrays of features.")
 ]

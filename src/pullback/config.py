@@ -140,6 +140,7 @@ class Retrain(Params):
 
 class Tracking(Params):
     experiment: Annotated[str, Field(min_length=1)] = "pullback"
+    offline: bool = False
 
 
 class Config(Params):

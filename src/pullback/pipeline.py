@@ -117,7 +117,9 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = (), writes: 
         if rank() > 0:
             yield Stage(name, params, Silent())
             return
-        with stage_run(name, params.tracking.experiment, recorded, upstream, everything) as tracked:
+        with stage_run(
+            name, params.tracking.experiment, recorded, upstream, everything, params.tracking.offline
+        ) as tracked:
             running = Stage(name, params, tracked)
             with _vanishing(writes):
                 yield running

@@ -18,4 +18,17 @@ def runs_path(stage: str) -> Path:
 
 
 def store_uri() -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri()
+
+
+def default_uri() -> str:
+    return f"sqlite:///{root() / 'mlflow.db'}"
+
+
+def offline_folder() -> Path:
+    """What is recorded while the tracking server is away."""
+    return root() / ".pullback" / "offline"
+
+
+def offline_uri() -> str:
+    return f"sqlite:///{offline_folder() / 'mlflow.db'}"

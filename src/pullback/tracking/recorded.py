@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pullback.errors import UserError
-from pullback.tracking._execution import search
+from pullback.tracking._earlier import SKIPPED, known, tagged
+from pullback.tracking._execution import children, search
 from pullback.tracking.store import connect, locked
 
 if TYPE_CHECKING:
@@ -39,13 +40,13 @@ def execution(run_id: str) -> Execution:
     """
     with locked():
         client = connect()
-        run = _known(client, run_id)
-        run = run and _known(client, run.data.tags.get("mlflow.parentRunId", run_id))
+        run = known(client, run_id)
+        run = run and known(client, run.data.tags.get("mlflow.parentRunId", run_id))
         if run is None:
             raise UserError(f"MLflow has no run {run_id}; copy the id of one from its page (`pullback ui`)")
         tags = run.data.tags
-        stages = search(client, run.info.experiment_id, f"tags.mlflow.parentRunId = '{run.info.run_id}'")
-        skipped = [_known(client, made_by) for tag, made_by in tags.items() if tag.startswith("skipped.")]
+        stages = children(client, run.info.experiment_id, run.info.run_id)
+        skipped = [known(client, made_by) for made_by in tagged(run, SKIPPED).values()]
         return Execution(
             run.info.run_id,
             run.info.experiment_id,
@@ -76,18 +77,6 @@ def add(run_id: str, metrics: Mapping[str, float], file: str, content: dict[str,
         client, now = connect(), time.time_ns() // 1_000_000
         client.log_batch(run_id, metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()])
         client.log_dict(run_id, content, file)
-
-
-def _known(client: "MlflowClient", run_id: str) -> "RecordedRun | None":
-    """None for a run in another store, as those are whose outputs `dvc pull` has brought."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
 
 
 def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, bytes]]:

@@ -5,6 +5,7 @@ the parent is found by a key: the environment variable PIPELINE_RUN_KEY, or else
 which is the first ancestor that is no shell (`dvc`, whether it reproduces, experiments or works off its queue).
 
 Runs go to `MLFLOW_TRACKING_URI` if that is set, else to `mlflow.db` and `mlartifacts/` in the root of the repository.
+A server that is away, or goes away, is replaced by files (fallback.py), from which `pullback sync` fills it later.
 A stage that ends well also leaves `runs/STAGE.json`, its address in MLflow. DVC caches that file with the stage's other
 outputs, so a stage that is skipped or restored still points to the run that really made them.
 
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +27,15 @@ from numpy.typing import NDArray
 
 from pullback import files
 from pullback.tracking._earlier import INPUT, inherit, known, tagged
-from pullback.tracking._execution import bury, children, create, keep, parent, settle
+from pullback.tracking._execution import bury, children, create, keep, parent, resolved, settle
 from pullback.tracking._machine import Machine
 from pullback.tracking._overview import NOTE, run_page
 from pullback.tracking._processes import identity, sigterm_raises
+from pullback.tracking.fallback import lasting
 from pullback.tracking.lineage import data_of, digests
 from pullback.tracking.places import runs_path
 from pullback.tracking.provenance import provenance
-from pullback.tracking.store import connect, experiment_named, locked, refusal, refusals, sentence
+from pullback.tracking.store import connect, connect_files, experiment_named, locked, refusal, refusals, sentence
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +45,7 @@ MOST_METRICS = 1000  # that MLflow takes in one call
 LONGEST_DIGEST = 36  # characters of a dataset's digest
 OUTPUT, DEP = "output.", "dep."  # tags: a path -> the digest of what a stage wrote to it or read there
 SECONDS_BETWEEN_FLUSHES = 5  # one takes about 25 ms in sqlite, plus 0.1 ms per point
+Point = tuple[str, float, int, int]  # key, value, milliseconds since 1970, step
 
 
 class Run:
@@ -54,47 +58,47 @@ class Run:
         self.model_id: str | None = None
         self._stage = stage
         self._client = client
+        self._make_twin: Callable[..., Run]
         self._writes: list[str] = []
-        self._waiting: list[tuple[str, float, int, int]] = []  # key, value, milliseconds since 1970, step
+        self._waiting: list[Point] = []
+        self._headlines: list[Point] = []
         self._machine = Machine()
         self._start = time.monotonic()
         self._due = self._start + SECONDS_BETWEEN_FLUSHES
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Points of curves. A call costs microseconds: they are sent together, with the load of the machine."""
-        now = time.time_ns() // 1_000_000
-        self._waiting += [(key, float(value), now, step) for key, value in values.items()]
+        self._waiting += _points(values, step)
         if time.monotonic() > self._due:
-            seconds = int(time.monotonic() - self._start)
-            self._waiting += [(key, value, now, seconds) for key, value in self._machine.load().items()]
+            self._waiting += _points(self._machine.load(), int(time.monotonic() - self._start))
             self.flush()
 
+    @lasting
     def flush(self) -> None:
         from mlflow.entities import Metric
 
-        while self._waiting:
-            self._client.log_batch(self.id, metrics=[Metric(*point) for point in self._waiting[:MOST_METRICS]])
-            del self._waiting[:MOST_METRICS]
+        for points, run_id in ((self._waiting, self.id), (self._headlines, self.parent_id)):
+            while points:
+                self._client.log_batch(run_id, metrics=[Metric(*point) for point in points[:MOST_METRICS]])
+                del points[:MOST_METRICS]
         self._due = time.monotonic() + SECONDS_BETWEEN_FLUSHES
 
     def headline(self, values: Mapping[str, float]) -> None:
         """Metrics that also stand on the execution's run, where the UI compares executions."""
-        from mlflow.entities import Metric
-
+        self._headlines += _points(values, 0)
         self.metrics(values)
-        now = time.time_ns() // 1_000_000
-        self._client.log_batch(
-            self.parent_id, metrics=[Metric(key, float(value), now, 0) for key, value in values.items()]
-        )
 
+    @lasting
     def tag(self, name: str, value: str) -> None:
         self.tags({name: value})
 
+    @lasting
     def tags(self, values: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
         self._client.log_batch(self.id, tags=[RunTag(name, value) for name, value in values.items()])
 
+    @lasting
     def image(self, name: str, image: NDArray[np.uint8], step: int) -> None:
         """An image (h, w) or (h, w, 3) under the step slider of the UI."""
         self._client.log_image(self.id, image, key=name, step=step)
@@ -103,22 +107,27 @@ class Run:
         """What the stage has to say on the page of its run and on that of the execution."""
         self.tag(NOTE, markdown)
 
+    @lasting
     def picture(self, name: str, image: NDArray[np.uint8]) -> str:
         """Keeps an image (h, w) or (h, w, 3), and returns the markdown that shows it in a note."""
         self._client.log_image(self.id, image, artifact_file=f"{name}.png")
         return f"![{name}](get-artifact?run_uuid={self.id}&path={name}.png)"
 
+    @lasting
     def artifact(self, path: Path, folder: str | None = None) -> None:
         self._client.log_artifact(self.id, str(path), folder)
 
+    @lasting
     def publish(self, path: Path, name: str) -> str:
         """Makes a file of text an artifact of the whole execution, and returns its address in the UI."""
         self._client.log_text(self.parent_id, path.read_text(), name)
         return f"{run_page(self.experiment_id, self.parent_id)}/artifacts/{name}"
 
+    @lasting
     def text(self, text: str, file: str) -> None:
         self._client.log_text(self.id, text, file)
 
+    @lasting
     def dataset(self, name: str, digest: str, source: str, counts: Mapping[str, int]) -> None:
         """The data that the stage read or made, on its run and on the execution's."""
         from mlflow.entities import Dataset, DatasetInput
@@ -129,6 +138,7 @@ class Run:
         for run_id in (self.id, self.parent_id):
             self._client.log_inputs(run_id, datasets=[DatasetInput(data)])
 
+    @lasting
     def model(self, name: str, module: "torch.nn.Module", input_example: NDArray[np.float32], step: int) -> str:
         """Logs `module` as an exported program, which needs none of this project's code, and returns its id.
 
@@ -164,10 +174,14 @@ class Run:
         self._client.log_outputs(self.parent_id, models=[LoggedModelOutput(self.model_id, step)])
         return self.model_id
 
+    @lasting
     def _begin(self, reads: Sequence[str]) -> None:
         """Tells from which runs and data the stage starts, and so which stages the execution skipped."""
         written = {name.replace("@", "-"): runs_path(name) for name in reads if runs_path(name).is_file()}
-        links = {name: files.read_json(path)["run_id"] for name, path in written.items()}
+        links = {
+            name: resolved(self._client, self.experiment_id, files.read_json(path)["run_id"])
+            for name, path in written.items()
+        }
         sources = [run for run_id in links.values() if (run := known(self._client, run_id))]
         made = {path: digest for run in sources for path, digest in tagged(run, OUTPUT).items()}
         deps, self._writes = data_of(self._stage)
@@ -177,6 +191,7 @@ class Run:
         executed = {run.data.tags["stage"].replace("@", "-") for run in stages}
         inherit(self._client, self._client.get_run(self.parent_id), executed, links)
 
+    @lasting
     def _end(self, status: str) -> None:
         self.flush()
         if status == "FINISHED":
@@ -186,6 +201,17 @@ class Run:
         self._client.set_terminated(self.id, status)
         keep(self._client, self.parent_id, Path("dvc.lock"))  # DVC completes it after every stage
         settle(self._client, self.experiment_id, self.parent_id)
+
+    def _go_on_as_twin(self) -> None:
+        """Records in files from here on, in a run of its own there."""
+        twin = self._make_twin(twin_of=self.id)
+        self._client, self.experiment_id = twin._client, twin.experiment_id
+        self.parent_id, self.id = twin.parent_id, twin.id
+
+
+def _points(values: Mapping[str, float], step: int) -> list[Point]:
+    now = time.time_ns() // 1_000_000
+    return [(key, float(value), now, step) for key, value in values.items()]
 
 
 class Silent:
@@ -202,6 +228,7 @@ def stage_run(
     params: Mapping[str, Any],
     reads: Sequence[str] = (),
     all_params: Mapping[str, Any] | None = None,
+    offline: bool = False,
 ) -> Iterator[Run]:
     """The run of one stage, inside the run of the execution of the pipeline that the stage belongs to.
 
@@ -212,12 +239,15 @@ def stage_run(
         params: nested or flat; the parameters that the stage reads.
         reads: the stages whose outputs it reads; its run is linked to theirs.
         all_params: the pipeline's parameters, for the execution's run.
+        offline: whether to record in files where the tracking server is away, for `pullback sync` to bring them there.
 
     Raises:
         UserError: the tracking store cannot be reached or refuses.
     """
     with sigterm_raises():
-        run = _start(stage, experiment, params, all_params or {})
+        start = partial(_start, stage, experiment, params, all_params or {})
+        run = start(partial(connect, offline))
+        run._make_twin = partial(start, connect_files)
         try:
             run._begin(reads)
             yield run
@@ -227,16 +257,23 @@ def stage_run(
                 if isinstance(error, KeyboardInterrupt | SystemExit):  # asked to stop
                     run._end("KILLED")
                 else:
-                    run._client.set_tag(run.id, "error", sentence(error))
+                    run.tag("error", sentence(error))
                     run._end("FAILED")
             if isinstance(error, refusals()):
                 raise refusal(error) from error
             raise
 
 
-def _start(stage: str, experiment: str, params: Mapping[str, Any], all_params: Mapping[str, Any]) -> Run:
+def _start(
+    stage: str,
+    experiment: str,
+    params: Mapping[str, Any],
+    all_params: Mapping[str, Any],
+    client_of: Callable[[], "MlflowClient"],
+    **more_tags: str,
+) -> Run:
     with locked():  # racing creations of the database crash; racing stages would make two parents
-        client = connect()
+        client = client_of()
         experiment_id = experiment_named(client, experiment).experiment_id
         bury(client, experiment_id)
         parent_id = parent(client, experiment_id, all_params)
@@ -246,6 +283,6 @@ def _start(stage: str, experiment: str, params: Mapping[str, Any], all_params: M
             "stage": stage,
             "process": identity(psutil.Process()),
         }
-        run_id = create(client, experiment_id, stage, params, tags | provenance())
+        run_id = create(client, experiment_id, stage, params, tags | provenance() | more_tags)
         client.update_run(parent_id, status="RUNNING")
     return Run(client, stage, experiment_id, parent_id, run_id)

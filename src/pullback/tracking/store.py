@@ -2,6 +2,7 @@
 
 import os
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from pullback.errors import UserError
-from pullback.tracking.places import root, store_uri
+from pullback.tracking.places import default_uri, offline_folder, offline_uri, root, store_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
+
+MEANWHILE = "the runs are recorded in .pullback/offline, from where `pullback sync` brings them to the server"
 
 
 @contextmanager
@@ -33,6 +36,14 @@ def refusals() -> tuple[type[Exception], ...]:
     from sqlalchemy.exc import SQLAlchemyError
 
     return MlflowException, SQLAlchemyError
+
+
+def is_away(client: "MlflowClient", error: BaseException) -> bool:
+    """Whether the store is a server that gave no answer, or said that it is broken (5xx): it refused nothing."""
+    from mlflow.exceptions import MlflowException
+
+    server = client.tracking_uri.startswith("http")
+    return server and isinstance(error, MlflowException) and error.get_http_status_code() >= 500
 
 
 def refusal(error: BaseException) -> UserError:
@@ -65,34 +76,65 @@ def _prepare_environment() -> None:
     os.environ.update({name: value for name, value in settings.items() if name not in os.environ})
 
 
-def connect() -> "MlflowClient":
+def connect(offline: bool = False) -> "MlflowClient":
+    """The store in use; or that of the files, where it is a server that is away and `offline` allows them.
+
+    Raises:
+        UserError: the server is away.
+    """
     from mlflow import MlflowClient
 
     uri = store_uri()
-    if uri.startswith(("http://", "https://")):
-        _probe(uri)
+    if uri.startswith("http") and (reason := absence(uri)):
+        told = f"MLFLOW_TRACKING_URI is {uri}, where no MLflow server answers ({reason})"
+        if not offline:
+            raise UserError(
+                f"{told}; start it, set tracking.offline to true to record in files until it is back, "
+                "or unset MLFLOW_TRACKING_URI to record in mlflow.db"
+            )
+        warnings.warn(f"{told}; {MEANWHILE}", stacklevel=2)
+        return connect_files()
     return MlflowClient(tracking_uri=uri)
 
 
-def _probe(uri: str) -> None:
-    """One call, where mlflow itself would try a dead server three times and longer."""
-    import requests
+def connect_files() -> "MlflowClient":
+    """The store of what is recorded while the server is away."""
+    from mlflow import MlflowClient
+
+    offline_folder().mkdir(parents=True, exist_ok=True)
+    return MlflowClient(tracking_uri=offline_uri())
+
+
+def absence(uri: str) -> str | None:
+    """Why no working server is there, if so: one call that reads its database, where mlflow itself would try thrice."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
 
     try:
-        requests.get(f"{uri.rstrip('/')}/health", timeout=float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]))
-    except requests.RequestException as error:
-        raise UserError(
-            f"MLFLOW_TRACKING_URI is {uri}, where no MLflow server answers ({type(error).__name__}); "
-            "start it, or unset MLFLOW_TRACKING_URI to record in mlflow.db"
-        ) from error
+        address = "/api/2.0/mlflow/experiments/get"
+        http_request(get_default_host_creds(uri), address, "GET", max_retries=0, params={"experiment_id": "0"})
+    except MlflowException as error:
+        return type(error.__context__).__name__
+    return None
 
 
 def experiment_named(client: "MlflowClient", name: str) -> "Experiment":
-    """The experiment of that name, made if it is missing, with artifacts beside the default store."""
+    """The experiment of that name, made if it is missing; what lies in the repository has its artifacts there, too."""
+    from mlflow.exceptions import MlflowException
+
     if found := client.get_experiment_by_name(name):
         return found
-    own = None if os.environ.get("MLFLOW_TRACKING_URI") else (root() / "mlartifacts").as_uri()
-    return client.get_experiment(client.create_experiment(name, artifact_location=own))
+    own = {
+        default_uri(): (root() / "mlartifacts").as_uri(),
+        offline_uri(): (offline_folder() / "artifacts").as_uri(),
+    }
+    try:
+        return client.get_experiment(client.create_experiment(name, own.get(client.tracking_uri)))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # as when a pipeline on another machine was faster
+            raise
+        return experiment_named(client, name)
 
 
 def ui_path(experiment: str) -> str:
