@@ -5,7 +5,7 @@ import pytest
 
 from pullback import neighbors
 from pullback.errors import UserError
-from pullback.neighbors import Distances, knn
+from pullback.neighbors import Distances, as_labels, knn
 
 
 def brute_force(x, y, k, itself):
@@ -101,12 +101,31 @@ def test_no_matrix_of_all_pairs_exists():
         (np.zeros((4, 2)), 4, None, "k must be from 1 to 3 where there are 4 rows, not 4"),
         (np.zeros((4, 2)), 0, None, "k must be from 1 to 3"),
         (np.zeros((4, 2)), 6, np.zeros((5, 2)), "k must be from 1 to 5"),
-        (np.zeros((4, 2)), 1, np.zeros((5, 3)), "x has 2 columns and y has 3"),
+        (np.zeros((4, 2)), 1, np.zeros((5, 3)), "y has 3 columns, but the other points have 2"),
+        (np.zeros((4, 2)), 1.5, None, r"k must be a whole number, not 1\.5"),
+        (np.zeros((1, 2)), 1, None, "1 rows are too few for any k"),
+        ([[1.0], [1.0, 2.0]], 1, None, "x holds rows of unequal lengths"),
     ],
 )
 def test_bad_input(x, k, y, message):
     with pytest.raises(UserError, match=message):
         knn(x, k, y)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1, 2], r"labels must be one for each of the 3 points, not of shape \(2,\)"),
+        ([[1], [2], [3]], r"not of shape \(3, 1\)"),
+        (1, r"not of shape \(\)"),
+        ([1, [2], 3], "labels holds rows of unequal lengths"),
+        ([1, np.nan, 2], "labels holds NaN or fractions"),
+        ([1, 2.5, 2], "labels holds NaN or fractions"),
+    ],
+)
+def test_labels_are_one_for_each_point(labels, message):
+    with pytest.raises(UserError, match=message):
+        as_labels(labels, 3)
 
 
 def test_equal_rows_are_compared_once(monkeypatch):

@@ -22,15 +22,21 @@ from pullback.threads import in_threads
 _BLOCK = 2**21  # entries of the largest temporary array
 
 
-def as_rows(x: ArrayLike, name: str = "x") -> NDArray[np.float64]:
+def as_rows(x: ArrayLike, name: str = "x", columns: int | None = None) -> NDArray[np.float64]:
     """`x` as a float64 array (n, d) of finite numbers, n and d at least 1; a copy only where its type differs.
 
+    `columns` is the d of the points that it is compared with, if there are any.
+
     Raises:
-        UserError: another shape, no real numbers, or NaN and infinity among them (how many, and the first row).
+        UserError: another shape or d, no real numbers, or NaN and infinity among them (how many, and the first row).
     """
-    array = np.asarray(x)
+    array = _array(x, name)
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
         raise UserError(f"{name} must be numbers of shape (n, d), not {array.dtype} of shape {array.shape}; mend it")
+    if columns not in (None, array.shape[1]):
+        raise UserError(
+            f"{name} has {array.shape[1]} columns, but the other points have {columns}; give the same features"
+        )
     array = array.astype(np.float64, copy=False)
     finite = np.isfinite(array)
     if not finite.all():
@@ -40,6 +46,35 @@ def as_rows(x: ArrayLike, name: str = "x") -> NDArray[np.float64]:
             f"{len(array)}; make these rows again or leave them out"
         )
     return array
+
+
+def as_labels(labels: ArrayLike, n: int, name: str = "labels") -> NDArray[Any]:
+    """`labels` as an array (n,), one for each of n points; raises `UserError` for another shape, NaN and fractions."""
+    array = _array(labels, name)
+    if array.shape != (n,):
+        raise UserError(f"{name} must be one for each of the {n} points, not of shape {array.shape}; mend it")
+    if array.dtype.kind == "f" and (array != np.rint(array)).any():
+        raise UserError(f"{name} holds NaN or fractions, which name no class; leave these points out")
+    return array
+
+
+def _array(x: ArrayLike, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise UserError(f"{name} holds rows of unequal lengths, which make no array; mend it") from error
+
+
+def check_count(name: str, value: int, least: int, most: int, points: str) -> None:
+    """Raises `UserError` unless `value` is a whole number from `least` to the `most` that `points`, "9 rows", allow."""
+    if not isinstance(value, int | np.integer):
+        raise UserError(f"{name} must be a whole number, not {value!r}; mend it")
+    if most < least:
+        raise UserError(f"{points} are too few for any {name}; give more")
+    if not least <= value <= most:
+        raise UserError(
+            f"{name} must be from {least} to {most} where there are {points}, not {value}; change it or give more"
+        )
 
 
 def row_blocks(n: int, width: int) -> Iterator[slice]:
@@ -56,14 +91,12 @@ def knn(x: ArrayLike, k: int, y: ArrayLike | None = None) -> tuple[NDArray[np.fl
     ascending, and the indices (n, k) into y; equal distances are ordered by index.
 
     Raises:
-        UserError: k outside 1 ... m (m - 1 without y), unequal d, or what `as_rows` refuses.
+        UserError: k outside 1 ... m (m - 1 without y) or no whole number, unequal d, or what `as_rows` refuses.
     """
     x = as_rows(x, "x")
-    others = x if y is None else as_rows(y, "y")
+    others = x if y is None else as_rows(y, "y", x.shape[1])
     n, m = len(x), len(others)
-    most = m if y is not None else m - 1
-    if not 1 <= k <= most:
-        raise UserError(f"k must be from 1 to {most} where there are {m} rows, not {k}; lower k or give more rows")
+    check_count("k", k, 1, m if y is not None else m - 1, f"{m} rows")
     kept = _first_equals(others, k + 1)
     pairs = Distances(x, others[kept] if len(kept) < m else y)
     distances, indices = np.empty((n, k)), np.empty((n, k), np.int64)
@@ -112,9 +145,7 @@ class Distances:
 
     def __init__(self, x: ArrayLike, y: ArrayLike | None = None) -> None:
         self._x = as_rows(x, "x")
-        self._y = self._x if y is None else as_rows(y, "y")
-        if self._x.shape[1] != self._y.shape[1]:
-            raise UserError(f"x has {self._x.shape[1]} columns and y has {self._y.shape[1]}; give the same features")
+        self._y = self._x if y is None else as_rows(y, "y", self._x.shape[1])
         self.shape = len(self._x), len(self._y)
         sets = [self._x] if y is None else [self._x, self._y]
         names, centre = _names(*sets), self._y.mean(axis=0)

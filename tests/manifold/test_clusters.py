@@ -82,14 +82,22 @@ def test_agreement_is_that_of_scikit_learn(planted):
 
 def test_bad_input_is_refused(planted):
     features, sources, modes = planted
-    for k, rows in ((121, features), (2, np.ones_like(features))):
-        with pytest.raises(UserError, match="distinct real points"):
-            kmeans(rows, sources, k, seed=0)
-    with pytest.raises(UserError, match="shall have 121 points, but there are only 120 real ones"):
-        hdbscan(features, sources, 121)
-    with pytest.raises(UserError, match="all 220 points are of one class"):
-        agreement(features, modes, np.zeros(220))
-    features[0, 0] = np.nan
-    for work in (lambda: kmeans(features, sources, 4, seed=0), lambda: hdbscan(features, sources, 10)):
-        with pytest.raises(UserError, match="NaN"):
+    hole = np.where(np.arange(220)[:, None] == 7, np.nan, features)
+    for work, message in (
+        (lambda: kmeans(features, sources, 121, 0), "k must be from 1 to 120 where there are 120 distinct real points"),
+        (lambda: kmeans(np.ones_like(features), sources, 2, 0), "k must be from 1 to 1"),
+        (lambda: kmeans(features, sources, 0, 0), "k must be from 1 to 120 .*, not 0"),
+        (lambda: kmeans(features, sources, 4.0, 0), r"k must be a whole number, not 4\.0"),
+        (lambda: kmeans(features, ["gan"] * 220, 4, 0), "0 distinct real points are too few for any k"),
+        (lambda: kmeans(features, sources[1:], 4, 0), r"sources must be one for each of the 220 points.*\(219,\)"),
+        (lambda: kmeans(hole, sources, 4, 0), "in row 7 of 220"),
+        (lambda: hdbscan(features, sources, 121), "least must be from 2 to 120 where there are 120 real points"),
+        (lambda: hdbscan(features, sources, 1), "least must be from 2 to 120 .*, not 1"),
+        (lambda: hdbscan(features, sources[1:], 10), "sources must be one for each"),
+        (lambda: hdbscan(hole, sources, 10), "in row 7 of 220"),
+        (lambda: agreement(features, modes, np.zeros(220)), "all 220 points are of one class"),
+        (lambda: agreement(features, modes[1:], modes), "clusters must be one for each of the 220 points"),
+        (lambda: agreement(features, modes, modes[1:]), "classes must be one for each of the 220 points"),
+    ):
+        with pytest.raises(UserError, match=message):
             work()

@@ -45,10 +45,17 @@ def test_two_nn_agrees_with_the_line_of_the_paper():
 
 def test_bad_input_is_refused():
     x = np.random.default_rng(0).normal(size=(10, 3))
-    with pytest.raises(UserError, match="10"):
-        maximum_likelihood(x, 10)
-    with pytest.raises(UserError):
-        two_nn(np.ones((10, 3)))
-    x[0, 0] = np.nan
-    with pytest.raises(UserError, match="NaN"):
-        two_nn(x)
+    hole = np.where(np.arange(10)[:, None] == 7, np.nan, x)
+    for work, message in (
+        (lambda: maximum_likelihood(x, 10), "k must be from 2 to 9 where there are 10 distinct points, not 10"),
+        (lambda: maximum_likelihood(x, 1), "k must be from 2 to 9 .*, not 1"),
+        (lambda: maximum_likelihood(x, 2.5), r"k must be a whole number, not 2\.5"),
+        (lambda: maximum_likelihood(hole, 3), "the first in row 7 of 10"),
+        (lambda: two_nn(hole), "the first in row 7 of 10"),
+        (lambda: two_nn(np.ones((10, 3))), "there are 1 distinct points among 10, but a dimension needs 3"),
+        (lambda: two_nn([["a", "b"]]), "x must be numbers"),
+        (lambda: two_nn([[1.0], [1.0, 2.0]]), "x holds rows of unequal lengths"),
+        (lambda: two_nn(np.eye(10)), "equal distances"),
+    ):
+        with pytest.raises(UserError, match=message):
+            work()

@@ -43,6 +43,19 @@ def test_features_that_no_map_can_show_are_refused(method: ModuleType, features:
             method.fit(bad, method.Params(), 0)
 
 
+@pytest.mark.parametrize("method", [pca, isomap, tsne, pytest.param(umap, marks=NO_UMAP)])
+def test_new_points_that_no_map_can_place_are_refused(method: ModuleType, features: np.ndarray):
+    transform = method.fit(features, method.Params(), 0).transform
+    for bad, message in (
+        (features[:3, :2], "new has 2 columns, but the other points have 6"),
+        (np.where(features[:5] == features[3, 1], np.nan, features[:5]), "new holds 1 NaN .* in row 3 of 5"),
+        (features[0], r"new must be numbers of shape \(n, d\)"),
+        ([["a"] * 6], "new must be numbers"),
+    ):
+        with pytest.raises(UserError, match=message):
+            transform(bad)
+
+
 @pytest.mark.parametrize("method", [isomap, spectral])
 def test_only_the_largest_island_is_mapped_and_the_scores_say_so(method: ModuleType, islands):
     x, island = islands

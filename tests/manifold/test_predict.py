@@ -42,14 +42,20 @@ def test_the_interval_is_wilsons():
 
 def test_bad_input_is_refused():
     x = np.random.default_rng(0).normal(size=(20, 2))
-    with pytest.raises(UserError, match="all 20 points are of one class"):
-        accuracy(x, np.zeros(20, int), "knn")
-    with pytest.raises(UserError, match="class 1 has 4 points"):
-        accuracy(x, np.repeat([0, 1], [16, 4]), "knn")
-    x[0, 0] = np.nan
-    for work in (
-        lambda: accuracy(x, np.repeat([0, 1], 10), "logistic"),
-        lambda: followed(x, np.repeat([0, 1], 10), x, np.zeros(20), "knn"),
+    y, hole = np.repeat([0, 1], 10), np.where(np.arange(20)[:, None] == 7, np.nan, x)
+    for work, message in (
+        (lambda: accuracy(x, np.zeros(20, int), "knn"), "all 20 points are of one class"),
+        (lambda: accuracy(x, np.repeat([0, 1], [16, 4]), "knn"), "class 1 has 4 points"),
+        (lambda: accuracy(x, y, "svm"), "layer is 'svm', but must be one of knn, logistic"),
+        (lambda: accuracy(x, y[1:], "knn"), r"labels must be one for each of the 20 points, not of shape \(19,\)"),
+        (lambda: accuracy(x, y[:, None], "knn"), r"not of shape \(20, 1\)"),
+        (lambda: accuracy(x, y + 0.5, "knn"), "labels holds NaN or fractions"),
+        (lambda: accuracy(hole, y, "logistic"), "coordinates holds 2 NaN .* in row 7 of 20"),
+        (lambda: followed(x, y[1:], x, y, "knn"), "labels must be one for each"),
+        (lambda: followed(x, y, x, y[1:], "knn"), "asked must be one for each"),
+        (lambda: followed(x, y, x[:, :1], y, "knn"), "generated has 1 columns, but the other points have 2"),
+        (lambda: followed(x, y, hole, y, "knn"), "generated holds 2 NaN"),
+        (lambda: followed(x, y, x, y, "svm"), "layer is 'svm'"),
     ):
-        with pytest.raises(UserError, match="NaN"):
+        with pytest.raises(UserError, match=message):
             work()

@@ -68,9 +68,27 @@ def test_equal_distances_have_no_shepard_correlation():
 
 def test_bad_input_is_refused():
     x = np.random.default_rng(0).normal(size=(20, 3))
-    with pytest.raises(UserError, match="below half of the 20 points"):
-        trustworthiness(x, x[:, :2], 10)
-    hole = np.where(np.arange(20)[:, None] == 4, np.nan, x[:, :2])
+    places, hole = x[:, :2], np.where(np.arange(20)[:, None] == 4, np.nan, x[:, :2])
     for measure in (trustworthiness, continuity):
-        with pytest.raises(UserError, match="NaN"):
-            measure(x, hole, 5)
+        for args, message in (
+            ((x, places, 10), "k must be from 1 to 9 where there are 20 points, not 10"),
+            ((x, places, 0), "k must be from 1 to 9 .*, not 0"),
+            ((x, places, 2.5), r"k must be a whole number, not 2\.5"),
+            ((x[:2], places[:2], 1), "2 points are too few for any k"),
+            ((x, places[1:], 5), "x has 20 rows and coordinates 19"),
+            ((x, hole, 5), "coordinates holds 2 NaN .* in row 4 of 20"),
+        ):
+            with pytest.raises(UserError, match=message):
+                measure(*args)
+    for args, message in (
+        ((places, np.zeros(19), 5), "labels must be one for each of the 20 points"),
+        ((places, np.zeros((20, 1)), 5), r"labels must be one .* \(20, 1\)"),
+        ((places, np.where(np.arange(20) == 3, np.nan, 1), 5), "labels holds NaN or fractions"),
+        ((places, np.zeros(20), 20), "k must be from 1 to 19"),
+        ((hole, np.zeros(20), 5), "coordinates holds 2 NaN"),
+    ):
+        with pytest.raises(UserError, match=message):
+            neighborhood_hit(*args)
+    for shape in ((2, 19), (3, 20), (20,)):
+        with pytest.raises(UserError, match="geodesics must be from 2 landmarks to 20 points, not "):
+            shepard_correlation(np.ones(shape), places, [0, 1])

@@ -136,13 +136,16 @@ def test_a_comparison_is_json_and_follows_its_seed():
 
 def test_bad_input_is_refused():
     x = circle(20)
-    with pytest.raises(UserError, match="at least 3; give more"):
-        diagrams(x[:2])
-    x[4] = np.nan
-    with pytest.raises(UserError, match="x holds 3 NaN"):
-        diagrams(x)
-    with pytest.raises(UserError, match="gan holds 3 NaN"):
-        compare(circle(20), {"gan": x}, 10, 0)
+    hole = np.where(np.arange(20)[:, None] == 4, np.nan, x)
+    for work, message in (
+        (lambda: diagrams(x[:2]), "at least 3; give more"),
+        (lambda: diagrams(hole), "x holds 3 NaN"),
+        (lambda: compare(x, {"gan": hole}, 10, 0), "gan holds 3 NaN"),
+        (lambda: compare(x, {"gan": x[:, :2]}, 10, 0), "gan has 2 columns, but the other points have 3"),
+        (lambda: compare(x, {}, -5, 0), "points is -5, but homology needs at least 3"),
+    ):
+        with pytest.raises(UserError, match=message):
+            work()
 
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch):

@@ -24,7 +24,8 @@ class Embedding:
 
     coordinates: float64 (n, 2), NaN for points that are not embedded.
     scores: what the method itself knows of the map's quality.
-    transform: features (m, d) to coordinates (m, 2), for methods that can place new points.
+    transform: features (m, d) to coordinates (m, 2), for methods that can place new points; raises `UserError` for
+        another d than the mapped features have, and what else `as_rows` refuses.
     """
 
     coordinates: NDArray[np.float64]

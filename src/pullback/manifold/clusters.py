@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
 from pullback.errors import UserError
-from pullback.neighbors import as_rows, knn
+from pullback.neighbors import as_labels, as_rows, check_count, knn
 from pullback.threads import one_thread
 
 
@@ -38,15 +38,13 @@ def kmeans(features: ArrayLike, sources: Sequence[str] | NDArray[np.str_], k: in
     """Clusters features (n, d) by the k centres of the points whose source, of n, is "real".
 
     Raises:
-        UserError: NaN, or fewer than k distinct real points.
+        UserError: NaN, another number of sources, or k outside 1 ... number of distinct real points.
     """
     from sklearn.cluster import KMeans
 
-    x, source = as_rows(features, "features"), np.asarray(sources)
-    real = source == "real"
+    x, source, real = _checked(features, sources)
     distinct = len(np.unique(x[real], axis=0))
-    if k > distinct:
-        raise UserError(f"clusters is {k}, but there are only {distinct} distinct real points; lower it or add points")
+    check_count("k", k, 1, distinct, f"{distinct} distinct real points")
     with one_thread():
         centers = KMeans(k, n_init=10, random_state=seed).fit(x[real]).cluster_centers_
     return _clusters(x, source, cdist(x, centers).argmin(axis=1), centers)
@@ -59,14 +57,12 @@ def hdbscan(features: ArrayLike, sources: Sequence[str] | NDArray[np.str_], leas
     not test them. There may be no cluster at all.
 
     Raises:
-        UserError: NaN, or fewer than `least` real points.
+        UserError: NaN, another number of sources, or `least` outside 2 ... number of real points.
     """
     from sklearn.cluster import HDBSCAN
 
-    x, source = as_rows(features, "features"), np.asarray(sources)
-    real = source == "real"
-    if least > real.sum():
-        raise UserError(f"a cluster shall have {least} points, but there are only {real.sum()} real ones; lower it")
+    x, source, real = _checked(features, sources)
+    check_count("least", least, 2, real.sum(), f"{real.sum()} real points")
     with one_thread():
         found = HDBSCAN(least, copy=True).fit(x[real]).labels_.astype(np.int64)
     labels = found[knn(x, 1, x[real])[1][:, 0]]
@@ -74,6 +70,15 @@ def hdbscan(features: ArrayLike, sources: Sequence[str] | NDArray[np.str_], leas
     kinds = range(found.max() + 1)
     centers = np.array([x[real][found == kind].mean(axis=0) for kind in kinds]).reshape(len(kinds), x.shape[1])
     return _clusters(x, source, labels, centers)
+
+
+def _checked(
+    features: ArrayLike, sources: Sequence[str] | NDArray[np.str_]
+) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.bool_]]:
+    """The features (n, d), their sources (n,), and which of them are real, (n,)."""
+    x = as_rows(features, "features")
+    source = as_labels(sources, len(x), "sources")
+    return x, source, source == "real"
 
 
 def _clusters(
@@ -101,11 +106,12 @@ def agreement(x: ArrayLike, clusters: ArrayLike, classes: ArrayLike) -> Agreemen
     """That of `clusters` (n,) of features x (n, d) with `classes` (n,); points in no cluster, -1, count as one more.
 
     Raises:
-        UserError: NaN, or all points of one class.
+        UserError: NaN, another number of clusters or classes than of points, or all points of one class.
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
 
-    rows, kinds, truth = as_rows(x), np.asarray(clusters), np.asarray(classes)
+    rows = as_rows(x)
+    kinds, truth = as_labels(clusters, len(rows), "clusters"), as_labels(classes, len(rows), "classes")
     if len(np.unique(truth)) < 2:
         raise UserError(f"all {len(truth)} points are of one class, with which no clusters can agree; give two or more")
     inside = kinds >= 0

@@ -14,10 +14,10 @@ Duplicates are dropped first. Curvature, noise and edges bias both: a large k hi
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pullback.errors import UserError
-from pullback.neighbors import knn
+from pullback.neighbors import as_rows, check_count, knn
 
 
 class Estimate(NamedTuple):
@@ -34,7 +34,7 @@ def two_nn(x: ArrayLike) -> Estimate:
     Raises:
         UserError: NaN, or fewer than 3 distinct points.
     """
-    first, second = knn(np.unique(np.asarray(x, dtype=np.float64), axis=0), 2)[0].T
+    first, second = knn(_distinct(x), 2)[0].T
     logs = np.sort(np.log(second / first))
     kept = int(np.ceil(0.9 * len(logs)))
     return _estimate(logs[:kept].sum() + (len(logs) - kept) * logs[kept - 1], kept)
@@ -44,11 +44,23 @@ def maximum_likelihood(x: ArrayLike, k: int) -> Estimate:
     """The dimension of x (n, d) at the scale of k >= 2 neighbours.
 
     Raises:
-        UserError: NaN, or k >= the number of distinct points.
+        UserError: NaN, fewer than 3 distinct points, or k outside 2 ... their number - 1.
     """
-    distances, _ = knn(np.unique(np.asarray(x, dtype=np.float64), axis=0), k)
+    rows = _distinct(x)
+    check_count("k", k, 2, len(rows) - 1, f"{len(rows)} distinct points")
+    distances, _ = knn(rows, k)
     logs = np.log(distances[:, -1:] / distances[:, :-1])
     return _estimate(logs.sum(), logs.size)
+
+
+def _distinct(x: ArrayLike) -> NDArray[np.float64]:
+    rows = as_rows(x)
+    distinct = np.unique(rows, axis=0)
+    if len(distinct) < 3:
+        raise UserError(
+            f"there are {len(distinct)} distinct points among {len(rows)}, but a dimension needs 3; give more"
+        )
+    return distinct
 
 
 def _estimate(total: float, count: int) -> Estimate:

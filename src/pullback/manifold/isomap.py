@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import dijkstra
 from pullback import config
 from pullback.manifold._embedding import Embedding, checked, fix_signs, largest_component
 from pullback.manifold.graph import knn_graph
-from pullback.neighbors import knn
+from pullback.neighbors import as_rows, knn
 from pullback.threads import one_thread
 
 
@@ -54,7 +54,7 @@ def fit(features: ArrayLike, params: Params, seed: int) -> Embedding:
         return coordinates
 
     def transform(new: ArrayLike) -> NDArray[np.float64]:
-        lengths, joined = knn(new, params.neighbors, x)
+        lengths, joined = knn(as_rows(new, "new", x.shape[1]), params.neighbors, x)
         distances = np.full((len(landmarks), len(lengths)), np.inf)
         for length, neighbour in zip(lengths.T, joined.T, strict=True):
             np.minimum(distances, geodesics[:, neighbour] + length, out=distances)

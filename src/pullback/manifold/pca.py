@@ -11,6 +11,7 @@ from scipy.linalg import svd
 
 from pullback import config
 from pullback.manifold._embedding import Embedding, checked, fix_signs
+from pullback.neighbors import as_rows
 from pullback.threads import one_thread
 
 
@@ -35,5 +36,5 @@ def fit(features: ArrayLike, params: Params, seed: int) -> Embedding:
     return Embedding(transform(x), scores, transform)
 
 
-def _project(mean: NDArray[np.float64], axes: NDArray[np.float64], features: ArrayLike) -> NDArray[np.float64]:
-    return (np.asarray(features, dtype=np.float64) - mean) @ axes
+def _project(mean: NDArray[np.float64], axes: NDArray[np.float64], new: ArrayLike) -> NDArray[np.float64]:
+    return (as_rows(new, "new", len(mean)) - mean) @ axes

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pullback.errors import UserError
-from pullback.neighbors import as_rows
+from pullback.neighbors import as_labels, as_rows
 from pullback.threads import one_thread
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ def accuracy(coordinates: ArrayLike, labels: ArrayLike, layer: str, seed: int = 
     """How often `layer`, "knn" or "logistic", predicts the labels (n,) of left-out points of coordinates (n, m).
 
     Raises:
-        UserError: NaN, fewer than 2 classes, or a class with fewer than 5 points.
+        UserError: NaN, another number of labels than of points, fewer than 2 classes, a class with fewer than 5
+            points, or another layer.
     """
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    x, classes = as_rows(coordinates, "coordinates"), np.asarray(labels)
-    _check(classes)
+    x, classes = _checked(coordinates, labels)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     with one_thread():
         return _share(cross_val_predict(_untrained(layer), x, classes, cv=folds) == classes)
@@ -48,13 +48,13 @@ def followed(coordinates: ArrayLike, labels: ArrayLike, generated: ArrayLike, as
     """How often `layer`, taught by labelled points, predicts the class `asked` (k,) for `generated` points (k, m).
 
     Raises:
-        UserError: as `accuracy` does.
+        UserError: as `accuracy` does, also of `generated` and `asked`, or unequal m.
     """
-    classes = np.asarray(labels)
-    _check(classes)
+    x, classes = _checked(coordinates, labels)
+    places = as_rows(generated, "generated", x.shape[1])
+    wanted = as_labels(asked, len(places), "asked")
     with one_thread():
-        taught = _untrained(layer).fit(as_rows(coordinates, "coordinates"), classes)
-        return _share(taught.predict(as_rows(generated, "generated")) == np.asarray(asked))
+        return _share(_untrained(layer).fit(x, classes).predict(places) == wanted)
 
 
 def _untrained(layer: str) -> "ClassifierMixin":
@@ -63,12 +63,16 @@ def _untrained(layer: str) -> "ClassifierMixin":
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    if layer not in LAYERS:
+        raise UserError(f"layer is {layer!r}, but must be one of {', '.join(LAYERS)}; choose one")
     if layer == "knn":
         return KNeighborsClassifier(NEIGHBORS, algorithm="brute")
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
-def _check(classes: NDArray[np.int64]) -> None:
+def _checked(coordinates: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    x = as_rows(coordinates, "coordinates")
+    classes = as_labels(labels, len(x))
     names, counts = np.unique(classes, return_counts=True)
     if len(names) < 2:
         raise UserError(f"all {len(classes)} points are of one class, so there is nothing to predict; give two or more")
@@ -76,6 +80,7 @@ def _check(classes: NDArray[np.int64]) -> None:
         raise UserError(
             f"class {names[counts.argmin()]} has {counts.min()} points, but each of {FOLDS} folds needs one; give more"
         )
+    return x, classes
 
 
 def _share(right: NDArray[np.bool_]) -> Accuracy:

@@ -13,29 +13,35 @@ Callers pass embedded points only (`Embedding.embedded`): NaN coordinates are re
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pullback.errors import UserError
-from pullback.neighbors import as_rows, knn
+from pullback.neighbors import as_labels, as_rows, check_count, knn
 
 
 def trustworthiness(x: ArrayLike, coordinates: ArrayLike, k: int) -> float:
     """Of the map from x (n, d) to coordinates (n, m), in [0, 1].
 
     Raises:
-        UserError: NaN, or k >= n / 2.
+        UserError: NaN, unequal n, k < 1 or k >= n / 2.
     """
     from sklearn.manifold import trustworthiness as by_sklearn
 
-    x, coordinates = as_rows(x), as_rows(coordinates, "coordinates")
-    if 2 * k >= len(x):
-        raise UserError(f"k is {k}, but must be below half of the {len(x)} points; lower it or map more points")
-    return float(by_sklearn(x, coordinates, n_neighbors=k))
+    return float(by_sklearn(*_checked(x, coordinates, k), n_neighbors=k))
 
 
 def continuity(x: ArrayLike, coordinates: ArrayLike, k: int) -> float:
     """Of the map from x (n, d) to coordinates (n, m), in [0, 1]; raises `UserError` as `trustworthiness` does."""
-    return trustworthiness(coordinates, x, k)
+    rows, places = _checked(x, coordinates, k)
+    return trustworthiness(places, rows, k)
+
+
+def _checked(x: ArrayLike, coordinates: ArrayLike, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rows, places = as_rows(x), as_rows(coordinates, "coordinates")
+    if len(rows) != len(places):
+        raise UserError(f"x has {len(rows)} rows and coordinates {len(places)}; give each point its place")
+    check_count("k", k, 1, (len(rows) - 1) // 2, f"{len(rows)} points")
+    return rows, places
 
 
 def neighborhood_hit(coordinates: ArrayLike, labels: ArrayLike, k: int) -> float:
@@ -44,10 +50,11 @@ def neighborhood_hit(coordinates: ArrayLike, labels: ArrayLike, k: int) -> float
     Callers leave out points without a label.
 
     Raises:
-        UserError: NaN, or k >= n.
+        UserError: NaN, another number of labels than of points, k < 1 or k >= n.
     """
-    labels = np.asarray(labels)
-    return float((labels[knn(coordinates, k)[1]] == labels[:, None]).mean())
+    places = as_rows(coordinates, "coordinates")
+    names = as_labels(labels, len(places))
+    return float((names[knn(places, k)[1]] == names[:, None]).mean())
 
 
 def shepard_correlation(geodesics: ArrayLike, coordinates: ArrayLike, landmarks: ArrayLike) -> float | None:
@@ -61,13 +68,17 @@ def shepard_correlation(geodesics: ArrayLike, coordinates: ArrayLike, landmarks:
         landmarks: int64 (l,), rows of `coordinates`.
 
     Raises:
-        UserError: NaN coordinates.
+        UserError: NaN coordinates, or geodesics of another shape.
     """
     from scipy.spatial.distance import cdist
     from scipy.stats import spearmanr
 
-    lengths, places = np.asarray(geodesics), as_rows(coordinates, "coordinates")
-    mapped = cdist(places[np.asarray(landmarks)], places)
+    lengths, places, rows = np.asarray(geodesics), as_rows(coordinates, "coordinates"), np.asarray(landmarks)
+    if lengths.shape != (*rows.shape, len(places)):
+        raise UserError(
+            f"geodesics must be from {rows.size} landmarks to {len(places)} points, not {lengths.shape}; mend it"
+        )
+    mapped = cdist(places[rows], places)
     counted = np.isfinite(lengths) & (lengths > 0)
     along, across = lengths[counted], mapped[counted]
     if not len(along) or np.ptp(along) == 0 or np.ptp(across) == 0:

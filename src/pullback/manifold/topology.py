@@ -86,9 +86,12 @@ def compare(
         - betti: of `real`, each source and the floor, the classes that live at each of the lengths.
 
     Raises:
-        UserError: fewer than 6 real points or 3 of a source, or as `diagrams` does.
+        UserError: points < 3, fewer than 6 real points or 3 of a source, unequal d, or as `diagrams` does.
     """
-    sets = {name: as_rows(x, name) for name, x in {"real": real, **others}.items()}
+    if points < 3:
+        raise UserError(f"points is {points}, but homology needs at least 3; raise it")
+    rows = as_rows(real, "real")
+    sets = {"real": rows, **{name: as_rows(x, name, rows.shape[1]) for name, x in others.items()}}
     n = min(points, len(sets["real"]) // 2, *map(len, sets.values()))
     drawn = {name: np.random.default_rng(seed).permutation(x) for name, x in sets.items()}
     drawn["floor"] = drawn["real"][n:]

@@ -14,6 +14,7 @@ from pydantic import Field
 from pullback import config
 from pullback.errors import UserError
 from pullback.manifold._embedding import Embedding, checked
+from pullback.neighbors import as_rows
 from pullback.threads import one_thread
 
 
@@ -49,7 +50,8 @@ def fit(features: ArrayLike, params: Params, seed: int) -> Embedding:
         ).fit(x)
 
     def transform(new: ArrayLike) -> NDArray[np.float64]:
+        rows = as_rows(new, "new", x.shape[1])
         with one_thread():
-            return np.asarray(fitted.transform(np.asarray(new, dtype=np.float64)))
+            return np.asarray(fitted.transform(rows))
 
     return Embedding(np.array(fitted), {"kl_divergence": float(fitted.kl_divergence)}, transform)

@@ -13,6 +13,7 @@ from pydantic import Field
 from pullback import config
 from pullback.errors import UserError
 from pullback.manifold._embedding import Embedding, checked
+from pullback.neighbors import as_rows
 from pullback.threads import one_thread
 
 
@@ -46,7 +47,8 @@ def fit(features: ArrayLike, params: Params, seed: int) -> Embedding:
         ).fit(x)
 
     def transform(new: ArrayLike) -> NDArray[np.float64]:
+        rows = as_rows(new, "new", x.shape[1]).astype(np.float32)
         with one_thread():
-            return fitted.transform(np.asarray(new, dtype=np.float32)).astype(np.float64)
+            return fitted.transform(rows).astype(np.float64)
 
     return Embedding(fitted.embedding_.astype(np.float64), {}, transform)
