@@ -27,6 +27,7 @@ LAYERS = {
     "files": [],
     "download": [],
     "neighbors": ["threads"],
+    "scoreboard": [],
     "pictures": [],
     "threads": [],
     "gate": [],
