@@ -37,6 +37,7 @@ def main() -> None:
         nearest = study.nearest(points)
         for method, coordinates in maps.items():
             files.write_array(OUT / "maps" / f"{method}.npy", coordinates)
+        files.write_table(OUT / "maps.csv", study.plotted(points, maps))
         files.write_array(OUT / "images.npy", images)
         files.write_array(OUT / "labels.npy", points.labels)
         files.write_array(OUT / "clusters.npy", clusters["kmeans"].labels)

@@ -1,6 +1,6 @@
 """One thread per process: on tiny tensors two only wait for each other, on busy cores a hundred times as long.
 
-And a web server on the loopback address that can misbehave.
+Also a web server on the loopback address that can misbehave, and a clone in which the pipeline has run.
 """
 
 import os
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from clone import Clone, clone_repository
 
 from pullback import download
 
@@ -79,3 +80,11 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         server.closing.set()
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone of the repository in which the pipeline has run once. A test that changes it changes it back."""
+    clone = clone_repository(tmp_path_factory.mktemp("clone"))
+    clone.done("dvc", "repro")
+    return clone

@@ -28,6 +28,7 @@ LAYERS = {
     "digests": [],
     "download": [],
     "neighbors": ["threads"],
+    "scoreboard": [],
     "pictures": [],
     "threads": [],
     "gate": [],

@@ -1,121 +1,15 @@
 """The whole pipeline, small, in a clone of its own: what it makes, records, skips and repeats."""
 
-import hashlib
-import json
-import os
 import re
-import shutil
-import subprocess
 import sys
-from fnmatch import fnmatch
-from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
+from clone import Clone
 
-ROOT = Path(__file__).parents[1]
-SMALL = {
-    "budget_images: 60_000": "budget_images: 3_200",
-    r"budget_images: \d+_000(?=  )": "budget_images: 1_280",
-    "width: 32": "width: 8",
-    "max_points: 300": "max_points: 100",
-    "clusters: 10 ": "clusters: 4 ",
-    "log_every: 50": "log_every: 5",
-    "evaluate_every: 15_000": "evaluate_every: 640",
-    "evaluate_images: 1_000": "evaluate_images: 100",
-    "repeats: 1 ": "repeats: 2 ",
-    "name: digits ": "name: folder ",
-    "source: null  ": "source: own-images  ",
-    "size: null  ": "size: 8  ",
-    "channels: null  ": "channels: 1  ",
-}
 STAGES = {
     "download", "prepare", "extractor", "train@gan", "train@vae", "sample@gan", "sample@vae",
     "embed-real", "embed@gan", "embed@vae", "evaluate@gan", "evaluate@vae", "compare", "manifold", "report",
 }  # fmt: skip
-
-
-def no_results(folder: str, names: list[str]) -> set[str]:
-    """What .gitignore keeps out, and results."""
-    if Path(folder) == ROOT:
-        ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines()]
-        return {
-            name
-            for name in names
-            if any(fnmatch(name, pattern) for pattern in [*ignored, ".git", "dvc.lock", "metrics"])
-        }
-    return {"__pycache__", *(("cache", "tmp", "config.local") if Path(folder).name == ".dvc" else ())} & set(names)
-
-
-class Clone:
-    """A copy of the repository's files, committed to a git repository of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        shutil.copytree(ROOT, folder, ignore=no_results, dirs_exist_ok=True)
-        for command in ("init -q", "add -A", "-c user.name=test -c user.email=test@localhost commit -q -m start"):
-            subprocess.run(["git", *command.split()], cwd=folder, check=True)
-
-    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "OMP_"))}
-        env = inherited | {"PATH": path, "PYTHONPATH": str(self.folder / "src")} | environment
-        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=550)
-
-    def edit(self, pattern: str, replacement: str) -> None:
-        params = self.folder / "params.yaml"
-        text, count = re.subn(pattern, replacement, params.read_text())
-        assert count, f"{pattern} is not in params.yaml"
-        params.write_text(text)
-
-    def json(self, name: str) -> dict:
-        return json.loads((self.folder / name).read_text())
-
-    @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
-
-    def runs(self, condition: str = "") -> list:
-        client = self.client
-        return client.search_runs([client.get_experiment_by_name("pullback").experiment_id], condition)
-
-    def digests(self) -> dict[str, str]:
-        """Of every output but runs/, metrics/speed/ and the report's section on cost."""
-        digests = {}
-        for folder in ("data", "models", "metrics", "report"):
-            for file in sorted((self.folder / folder).rglob("*")):
-                name = str(file.relative_to(self.folder))
-                if file.is_file() and not name.startswith("metrics/speed/"):
-                    content = file.read_bytes()
-                    if name == "report/index.html":
-                        content, found = re.subn(rb'<section[^>]*id="cost".*?</section>', b"", content, flags=re.DOTALL)
-                        assert found
-                    digests[name] = hashlib.md5(content).hexdigest()
-        return digests
-
-
-def digits_as_pngs(folder: Path) -> None:
-    """900 of scikit-learn's digits as a person's own images, one folder per class."""
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    for index, (image, label) in enumerate(zip(digits.images[:900], digits.target, strict=False)):
-        path = folder / f"digit {label}" / f"{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray((image * 15.9375).astype("uint8")).save(path)
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone in which the pipeline has run once."""
-    clone = Clone(tmp_path_factory.mktemp("clone"))
-    digits_as_pngs(clone.folder / "own-images")
-    for pattern, replacement in SMALL.items():
-        clone.edit(pattern, replacement)
-    result = clone.run("dvc", "repro")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return clone
 
 
 def test_every_stage_is_a_finished_run_under_one_parent(clone: Clone) -> None:

@@ -118,3 +118,20 @@ def test_the_realism_of_paths_is_by_real_images(points):
     assert found["a"]["feature_length"] == pytest.approx(1)
     assert found["a"]["realism"] < 0.5 < 0.7 < found["b"]["realism"]
     assert study.judged_paths({}, {}, points.features) == {}
+
+
+def test_the_plotted_rows_hold_every_source_of_every_map_but_no_point_without_a_place(points):
+    placed = np.arange(420.0).reshape(210, 2)
+    partly = np.where(np.arange(210)[:, None] < 100, np.nan, placed)
+    rows = study.plotted(points, {"pca": placed, "isomap": partly})
+    counts = {name: sum(row["map"] == name for row in rows) for name in ("pca", "isomap")}
+    assert counts == {"pca": 210, "isomap": 110}
+    assert rows[120] == {"map": "pca", "source": "gan prior", "x": 240.0, "y": 241.0}
+
+
+def test_many_points_are_thinned_evenly():
+    points = Points(
+        np.zeros((1000, 2), np.float32), np.zeros(1000, np.int64), np.repeat(["real", "gan prior"], [900, 100])
+    )
+    rows = study.plotted(points, {"pca": np.stack([np.arange(1000.0)] * 2, axis=1)})
+    assert [row["x"] for row in rows] == [*range(0, 900, 3), *range(900, 1000)]

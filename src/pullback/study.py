@@ -27,6 +27,7 @@ FROM = 200  # points from which geodesics are measured to judge long distances
 PAIRS = 4  # of real images, between which the shortest path is shown
 KS = range(4, 17)  # of the sweep
 KNOWN = 10_000  # training images by which the realism of a path is judged
+PLOTTED = 300  # points of each source in the table of maps
 
 T = TypeVar("T")
 
@@ -242,6 +243,19 @@ def maps(
         scores[method]["prediction"] = predictions(points, embedding.coordinates, seed)
         coordinates[method] = embedding.coordinates
     return coordinates, scores
+
+
+def plotted(points: Points, coordinates: Mapping[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
+    """Rows `map`, `source`, `x`, `y` of at most 300 points of each source, for a page that has to draw them all."""
+    every = {name: points.of(name) for name in points.names}
+    shown = {name: rows[:: -(-len(rows) // PLOTTED)] for name, rows in every.items()}
+    return [
+        {"map": method, "source": name, "x": float(f"{x:.4g}"), "y": float(f"{y:.4g}")}
+        for method, places in coordinates.items()
+        for name, rows in shown.items()
+        for x, y in places[rows]
+        if not np.isnan(x)
+    ]
 
 
 def _if_possible(work: Callable[..., T], *given: Any) -> T | None:

@@ -88,7 +88,6 @@ class Run:
         self._headlines += _points(values, 0)
         self.metrics(values)
 
-    @lasting
     def tag(self, name: str, value: str) -> None:
         self.tags({name: value})
 
