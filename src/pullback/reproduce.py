@@ -6,7 +6,7 @@ shares with the workspace, or from the remote, and runs the stages whose outputs
 output is compared with the recorded one.
 
 Left out is what holds times and ids of runs, which no rerun repeats: runs/ and metrics/speed/, of which no digest is
-recorded, and the report's section on cost.
+recorded, and what the report tells of the run itself.
 """
 
 import hashlib
@@ -30,7 +30,9 @@ from pullback.errors import UserError
 from pullback.tracking.places import root, store_uri
 from pullback.tracking.recorded import Execution, execution, tag_execution
 
-COST = re.compile(rb'<section[^>]*id="cost".*?</section>', re.DOTALL)
+# What a report tells of the run that made it: two sections of the page, and the end of report.md.
+OF_THE_RUN = re.compile(rb'(?ms)<section[^>]*id="(?:cost|provenance)".*?</section>|^## Provenance$.*')
+REPORTS = {".html", ".md"}
 UNKNOWN = "unknown: the recorded page is in no cache"
 
 
@@ -39,7 +41,7 @@ class Output:
     path: str
     stage: str
     verdict: str
-    """identical, differs, missing, or UNKNOWN for a page from which the cost cannot be left out."""
+    """identical, differs, missing, or UNKNOWN for a page from which that cannot be left out."""
 
     @property
     def is_wrong(self) -> bool:
@@ -88,7 +90,7 @@ def table(outputs: Sequence[Output]) -> Table:
     identical = sum(output.verdict == "identical" for output in outputs)
     rows = Table(
         title=f"{identical} of {len(outputs)} outputs are byte-identical",
-        caption="Left out: runs/, metrics/speed/ and the report's section on cost. No rerun repeats times and run ids.",
+        caption="Left out: runs/, metrics/speed/ and what the report tells of its run, which no rerun repeats.",
     )
     for name in ("output", "stage", ""):
         rows.add_column(name)
@@ -236,9 +238,9 @@ def _verdict(path: Path, recorded: Path, digest: str) -> str:
         return "missing"
     if md5(path) == digest:
         return "identical"
-    if not COST.search(path.read_bytes() if path.suffix == ".html" else b""):
+    if path.suffix not in REPORTS or not OF_THE_RUN.search(path.read_bytes()):
         return "differs"
     if not recorded.is_file():
         return UNKNOWN
-    page, other = (COST.sub(b"", file.read_bytes()) for file in (path, recorded))
+    page, other = (OF_THE_RUN.sub(b"", file.read_bytes()) for file in (path, recorded))
     return "identical" if page == other else "differs"
