@@ -82,16 +82,26 @@ def test_what_the_readme_sets_is_a_valid_parameter(key: str, value: str) -> None
     config.parse(content)
 
 
+def test_a_return_to_earlier_parameters_restores_the_models_and_their_images(committed: Clone, tmp_path: Path) -> None:
+    copy = Clone(tmp_path / "forgetful")
+    shutil.copytree(committed.folder, copy.folder, symlinks=True)
+    (copy.folder / "dvc.lock").unlink()
+    told = copy.done("dvc", "repro", "embed-real", "embed")
+    assert "Running stage" not in told
+    assert "Stage 'train@gan' is cached - skipping run" in told
+    assert copy.digests() == committed.digests()
+
+
 # What a person sees.
 
 
-def test_the_metrics_of_a_run_are_a_few_headline_scores(committed: Clone) -> None:
+def test_the_metrics_of_a_run_are_the_headline_and_what_came_of_data_and_training(committed: Clone) -> None:
     (shown,) = json.loads(committed.done("dvc", "metrics", "show", "--json")).values()
-    ((file, found),) = shown["data"].items()
-    assert file == "metrics/headline.json"
-    assert {*found["data"]} == {"floor", "gan", "vae"}
-    assert {*found["data"]["vae"]} == {"manifold", "gmm", "prior"}
-    assert {*found["data"]["gan"]["prior"]} == {"fid", "precision", "recall"}
+    found = {file.removeprefix("metrics/"): each["data"] for file, each in shown["data"].items()}
+    assert {*found} == {"headline.json", "prepare.json", "extractor.json", "train/gan.json", "train/vae.json"}
+    assert {*found["headline.json"]} == {"floor", "gan", "vae"}
+    assert {*found["headline.json"]["vae"]} == {"manifold", "gmm", "prior"}
+    assert {*found["headline.json"]["gan"]["prior"]} == {"fid", "precision", "recall"}
 
 
 def test_an_experiment_shows_what_was_changed_and_which_scores_moved(changed: Clone) -> None:
