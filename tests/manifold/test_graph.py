@@ -91,7 +91,15 @@ def test_bad_input_is_refused():
     x = np.random.default_rng(0).normal(size=(10, 3))
     with pytest.raises(UserError, match="10"):
         knn_graph(x, 10)
+    graph = knn_graph(x, 3)
+    for i, j in [(0, -1), (10, 0)]:
+        with pytest.raises(UserError, match="give numbers from 0 to 9"):
+            similarity(x, graph, i, j)
+    with pytest.raises(UserError, match="no point 12 among 10"):
+        geodesic_distances(x, 3, landmarks=[0, 12])
     x[3, 1] = np.nan
+    with pytest.raises(UserError, match="NaN"):
+        similarity(x, graph, 3, 4)
     with pytest.raises(UserError, match="NaN"):
         geodesic_distances(x, 3)
     with pytest.raises(UserError, match="at least one k"):

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
 from pullback.errors import UserError
-from pullback.neighbors import knn
+from pullback.neighbors import as_rows, knn
 
 LANDMARKS = 100  # points from which a sweep measures geodesics
 SHORT_CIRCUIT = 0.95  # agreement with the graph of one edge less per point below which an edge has joined two folds
@@ -47,9 +47,22 @@ def components(graph: csr_array) -> tuple[int, NDArray[np.int64]]:
 def geodesic_distances(x: ArrayLike, k: int, landmarks: ArrayLike | None = None) -> NDArray[np.float64]:
     """Lengths of the shortest paths from `landmarks` (m indices; None: all points) to all points, (m, n).
 
-    Infinite between components; raises `UserError` as `knn_graph` does.
+    Infinite between components.
+
+    Raises:
+        UserError: as `knn_graph`, or a landmark that is no row of `x`.
     """
-    return dijkstra(knn_graph(x, k), indices=landmarks)
+    graph = knn_graph(x, k)
+    if landmarks is not None:
+        _check_rows(landmarks, graph.shape[0])
+    return dijkstra(graph, indices=landmarks)
+
+
+def _check_rows(rows: ArrayLike, n: int) -> None:
+    given = np.asarray(rows)
+    outside = given[(given < 0) | (given >= n)]
+    if outside.size:
+        raise UserError(f"there is no point {outside[0]} among {n}; give numbers from 0 to {n - 1}")
 
 
 class Similarity(NamedTuple):
@@ -68,8 +81,13 @@ class Similarity(NamedTuple):
 
 
 def similarity(x: ArrayLike, graph: csr_array, i: int, j: int) -> Similarity:
-    """That of the points i and j of x (n, d), whose neighbour graph is `graph` (n, n)."""
-    rows = np.asarray(x, dtype=np.float64)
+    """That of the points i and j of x (n, d), whose neighbour graph is `graph` (n, n).
+
+    Raises:
+        UserError: NaN in `x`, or i or j is no row of it.
+    """
+    rows = as_rows(x)
+    _check_rows([i, j], len(rows))
     a, b = rows[i], rows[j]
     lengths, before = dijkstra(graph, indices=i, return_predecessors=True)
     path = [j] if np.isfinite(lengths[j]) else []
