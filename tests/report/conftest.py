@@ -194,8 +194,8 @@ def parts() -> Any:
                     "neighbors": 5,
                     "reason": "the graph is in one piece",
                     "steps": [
-                        {"k": 4, "components": 2, "agreement": 1.0},
-                        {"k": 5, "components": 1, "agreement": 0.99},
+                        {"k": 4, "components": 2, "agreement": 1.0, "detour": 1.0},
+                        {"k": 5, "components": 1, "agreement": 0.99, "detour": 2.5},
                     ],
                 },
                 "topology": {
