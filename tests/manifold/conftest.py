@@ -7,11 +7,11 @@ import pytest
 
 
 @pytest.fixture
-def swiss_roll() -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
-    """Of n: a rolled-up strip (n, 3), and the same points on the flat strip (n, 2), arc length and height."""
+def swiss_roll() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """Of n and a seed: a rolled-up strip (n, 3), and its points on the flat strip (n, 2), arc length and height."""
 
-    def roll(n: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng(0)
+    def roll(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
         angle, height = 1.5 * np.pi * (1 + 2 * rng.random(n)), 21 * rng.random(n)
         arc = (angle * np.hypot(1, angle) + np.arcsinh(angle)) / 2
         return np.stack([angle * np.cos(angle), height, angle * np.sin(angle)], axis=1), np.stack([arc, height], axis=1)

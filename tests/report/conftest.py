@@ -208,8 +208,8 @@ def parts() -> Any:
                     "reason": "the graph is in one piece",
                     "short_circuits": [],
                     "steps": [
-                        {"k": 4, "components": 2, "agreement": 1.0},
-                        {"k": 5, "components": 1, "agreement": 0.99},
+                        {"k": 4, "components": 2, "agreement": 1.0, "detour": 1.0},
+                        {"k": 5, "components": 1, "agreement": 0.99, "detour": 2.5},
                     ],
                 },
                 "topology": {

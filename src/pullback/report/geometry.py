@@ -27,10 +27,14 @@ def _sweep(results: Results) -> Markup:
     sweep = results.manifold["sweep"]
     text = paragraph(
         f"Each real image is joined to its k nearest ones. Good is k = {sweep['neighbors']}: {sweep['reason']}. "
-        "Agreement is the correlation of distances along the graph with those of the k before."
+        "Agreement is the correlation of distances along the graph with those of the k before; detour, how many times "
+        "as far the path between the ends of a long new edge was. Across a fold the one is low and the other high."
     )
-    rows = ([str(each["k"]), f"{each['components']:,}", number(each["agreement"], 4)] for each in sweep["steps"])
-    return heading("The graph of neighbours") + text + table(["k", "parts", "agreement"], rows)
+    rows = (
+        [str(each["k"]), f"{each['components']:,}", number(each["agreement"], 4), number(each["detour"], 1)]
+        for each in sweep["steps"]
+    )
+    return heading("The graph of neighbours") + text + table(["k", "parts", "agreement", "detour"], rows)
 
 
 def _paths(figures: list[Figure]) -> Markup:
