@@ -7,11 +7,15 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as RecordedRun
 
+SYNCED_FROM = "synced_from"  # a tag: the ids that a run had in files
 SKIPPED, INPUT = "skipped.", "input."  # tags: a stage with "-" for "@" -> the id of its run
 
 
 def known(client: "MlflowClient", run_id: str) -> "RecordedRun | None":
-    """None for a run in another store, as those are whose outputs `dvc pull` has brought."""
+    """By the id here or in files that `pullback sync` has brought here.
+
+    None for a run in another store, as those are whose outputs `dvc pull` has brought.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -19,7 +23,14 @@ def known(client: "MlflowClient", run_id: str) -> "RecordedRun | None":
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        return None
+        return synced(client, run_id)
+
+
+def synced(client: "MlflowClient", run_id: str) -> "RecordedRun | None":
+    """What `pullback sync` made of a run in files, by its id there."""
+    everywhere = [each.experiment_id for each in client.search_experiments()]
+    found = client.search_runs(everywhere, f"tags.{SYNCED_FROM} LIKE '%{run_id}%'")
+    return found[0] if found else None
 
 
 def tagged(run: "RecordedRun", kind: str) -> dict[str, str]:

@@ -57,7 +57,8 @@ def settle(client: "MlflowClient", experiment_id: str, parent_id: str) -> None:
     statuses = {run.info.status for run in last.values()}
     if "RUNNING" not in statuses:
         worst = min(statuses, key=["FAILED", "KILLED", "FINISHED"].index, default="KILLED")
-        client.set_terminated(parent_id, worst, max((run.info.end_time or 0 for run in last.values()), default=None))
+        ended = max((run.info.end_time or 0 for run in last.values()), default=None)
+        client.set_terminated(parent_id, worst, ended)
 
 
 def children(client: "MlflowClient", experiment_id: str, parent_id: str) -> "list[RecordedRun]":
@@ -77,12 +78,6 @@ def bury(client: "MlflowClient", experiment_id: str) -> None:
 
 def search(client: "MlflowClient", experiment_id: str, condition: str) -> "list[RecordedRun]":
     return list(client.search_runs([experiment_id], condition, order_by=["attributes.start_time ASC"]))
-
-
-def resolved(client: "MlflowClient", experiment_id: str, run_id: str) -> str:
-    """The id here of a run that `pullback sync` brought from files, where it had this one; any other id as it is."""
-    found = search(client, experiment_id, f"tags.synced_from LIKE '%{run_id}%'")
-    return found[0].info.run_id if found else run_id
 
 
 def create(

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from pullback import files
 from pullback.tracking._earlier import INPUT, inherit, known, tagged
-from pullback.tracking._execution import bury, children, create, keep, parent, resolved, settle
+from pullback.tracking._execution import bury, children, create, keep, parent, settle
 from pullback.tracking._machine import Machine
 from pullback.tracking._overview import NOTE, run_page
 from pullback.tracking._processes import identity, sigterm_raises
@@ -58,8 +58,8 @@ class Run:
         self.model_id: str | None = None
         self._stage = stage
         self._client = client
-        self._make_twin: Callable[..., Run]
         self._writes: list[str] = []
+        self._make_twin: Callable[..., Run]
         self._waiting: list[Point] = []
         self._headlines: list[Point] = []
         self._machine = Machine()
@@ -70,7 +70,8 @@ class Run:
         """Points of curves. A call costs microseconds: they are sent together, with the load of the machine."""
         self._waiting += _points(values, step)
         if time.monotonic() > self._due:
-            self._waiting += _points(self._machine.load(), int(time.monotonic() - self._start))
+            seconds = int(time.monotonic() - self._start)
+            self._waiting += _points(self._machine.load(), seconds)
             self.flush()
 
     @lasting
@@ -177,11 +178,10 @@ class Run:
     def _begin(self, reads: Sequence[str]) -> None:
         """Tells from which runs and data the stage starts, and so which stages the execution skipped."""
         written = {name.replace("@", "-"): runs_path(name) for name in reads if runs_path(name).is_file()}
-        links = {
-            name: resolved(self._client, self.experiment_id, files.read_json(path)["run_id"])
-            for name, path in written.items()
-        }
-        sources = [run for run_id in links.values() if (run := known(self._client, run_id))]
+        told = {name: files.read_json(path)["run_id"] for name, path in written.items()}
+        found = {name: known(self._client, run_id) for name, run_id in told.items()}
+        sources = [run for run in found.values() if run]
+        links = told | {name: run.info.run_id for name, run in found.items() if run}
         made = {path: digest for run in sources for path, digest in tagged(run, OUTPUT).items()}
         deps, self._writes = data_of(self._stage)
         inputs = {DEP + path: digest for path, digest in digests(deps, made).items()}

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pullback.errors import UserError
-from pullback.tracking._execution import bury, resolved, search, settle
+from pullback.tracking._earlier import SYNCED_FROM, synced
+from pullback.tracking._execution import bury, children, search, settle
 from pullback.tracking.places import offline_folder
 from pullback.tracking.store import absence, connect_files, experiment_named, locked, refusals, sentence
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModelOutput, Metric
     from mlflow.entities import Run as RecordedRun
 
-TWIN_OF, SYNCED_FROM = "twin_of", "synced_from"
+TWIN_OF = "twin_of"  # a tag: the id on the server
+OF_THE_START = ("params.yaml", "code.diff")  # files of an execution as it began, which a twin of it made later
 RUN_ID = re.compile(r"\b[0-9a-f]{32}\b")
 
 
@@ -75,7 +77,7 @@ class _Replay:
 
     def _execution(self, parent: "RecordedRun", experiment: str) -> int:
         """One execution of the pipeline; the search above then no longer finds it."""
-        stages = search(self.here, parent.info.experiment_id, f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+        stages = children(self.here, parent.info.experiment_id, parent.info.run_id)
         for stage in stages:
             if stage.info.status == "RUNNING":
                 where = f"{stage.info.run_name} on {stage.data.tags['host']}"
@@ -110,7 +112,11 @@ class _Replay:
     def _content(self, run_id: str, to_id: str) -> None:
         run, other = self.here.get_run(run_id), self.there.get_run(to_id)
         self._values(run, other)
-        if (artifacts := _folder(run.info.artifact_uri)).exists():
+        artifacts = _folder(run.info.artifact_uri)
+        for known in self.there.list_artifacts(to_id):
+            if known.path in OF_THE_START:
+                (artifacts / known.path).unlink(missing_ok=True)
+        if artifacts.exists():
             self.there.log_artifacts(to_id, str(artifacts))
         if run.inputs and run.inputs.dataset_inputs:
             self.there.log_inputs(to_id, run.inputs.dataset_inputs)
@@ -124,14 +130,16 @@ class _Replay:
 
         def translated(text: str) -> str:
             text = text.replace(f"#/experiments/{here}/", f"#/experiments/{there}/")
-            return RUN_ID.sub(lambda found: resolved(self.there, there, found[0]), text)
+            return RUN_ID.sub(lambda id: brought.info.run_id if (brought := synced(self.there, id[0])) else id[0], text)
 
+        own = {stage.info.run_id for stage in children(self.there, there, other.info.run_id)}
         params, tags = run.data.params.items(), run.data.tags.items()
+        new = {key: translated(value) for key, value in tags if key not in (*other.data.tags, TWIN_OF)}
         self.there.log_batch(
             other.info.run_id,
             metrics=self._points(run),
             params=[Param(key, value) for key, value in params if key not in other.data.params],
-            tags=[RunTag(key, translated(value)) for key, value in tags if key not in (*other.data.tags, TWIN_OF)],
+            tags=[RunTag(key, value) for key, value in new.items() if value not in own],  # it has not skipped these
         )
 
     def _points(self, run: "RecordedRun") -> "list[Metric]":
