@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import runpy
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clone import clone_repository
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
@@ -371,21 +371,14 @@ def test_ctrl_c_leaves_nothing(repository: Repository, runs: dict[str, str], tmp
 @pytest.mark.timeout(1800)
 def test_the_real_pipeline_two_commits_back(tmp_path: Path) -> None:
     """From the cache, and rerun, which is recorded as what it is."""
-    pipeline = runpy.run_path(str(Path(__file__).with_name("test_pipeline.py")))
-    clone = pipeline["Clone"](tmp_path / "clone")
-    pipeline["digits_as_pngs"](clone.folder / "own-images")
-    for pattern, replacement in pipeline["SMALL"].items():
-        clone.edit(pattern, replacement)
-    commit = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--all", "-m")
-    clone.run("git", "add", "--all")
-    clone.run(*commit, "small")
+    clone = clone_repository(tmp_path / "clone")
+    clone.commit("small")
     assert clone.run("dvc", "repro").returncode == 0
     (made,) = clone.runs("tags.pipeline LIKE '%'")
-    clone.run("git", "add", "--all")
-    clone.run(*commit, "results")
+    clone.commit("results")
     clone.edit("beta: 0.2", "beta: 2.0")
     (clone.folder / "stages/train.py").unlink()
-    clone.run(*commit, "another day")
+    clone.commit("another day")
 
     cached = clone.run("pullback", "reproduce", made.info.run_id)
     assert cached.returncode == 0, cached.stdout + cached.stderr

@@ -11,6 +11,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pullback.reproduce import OF_THE_RUN
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -74,15 +76,15 @@ class Clone:
         return client.search_runs([client.get_experiment_by_name("pullback").experiment_id], condition)
 
     def digests(self) -> dict[str, str]:
-        """Of every output but runs/, metrics/speed/ and the report's section on cost."""
+        """Of every output but runs/, metrics/speed/ and what the report tells of its run."""
         digests = {}
         for folder in ("data", "models", "metrics", "report"):
             for file in sorted((self.folder / folder).rglob("*")):
                 name = str(file.relative_to(self.folder))
                 if file.is_file() and not name.startswith("metrics/speed/"):
                     content = file.read_bytes()
-                    if name == "report/index.html":
-                        content, found = re.subn(rb'<section[^>]*id="cost".*?</section>', b"", content, flags=re.DOTALL)
+                    if name in ("report/index.html", "report/report.md"):
+                        content, found = OF_THE_RUN.subn(b"", content)
                         assert found
                     digests[name] = hashlib.md5(content).hexdigest()
         return digests
