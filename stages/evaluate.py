@@ -26,7 +26,7 @@ from pullback.pipeline import Stage, path, stage, trainings
 from pullback.training.device import device
 
 FEATURES, IMAGES, SAMPLES = Path("data/features"), Path("data/images"), Path("data/samples")
-ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}"}
+ARROWS = {"lower": "\N{NO-BREAK SPACE}\N{DOWNWARDS ARROW}", "higher": "\N{NO-BREAK SPACE}\N{UPWARDS ARROW}"}
 SHOWN, PIXELS = 36, 192  # images of each set in the note, and the least width of them together
 
 
@@ -95,7 +95,7 @@ def track(run: Stage, name: str, result: dict[str, Any], pictures: dict[str, str
     for metric in run.params.evaluate.metrics:
         for score, direction in plugins.load("evaluation", metric).BETTER.items():
             found = [shown(each[score]) if score in each else "" for each in judged.values()]
-            rows += [[f"{score} {ARROWS[direction]}", *found]] if any(found) else []
+            rows += [[f"{score}{ARROWS[direction]}", *found]] if any(found) else []
     head = (
         f"**{name}**: {result['images']} images on each side, features: {result['feature_map']}, intervals of 95 %; "
         "those of fid and js_divergence are of unlimited images."

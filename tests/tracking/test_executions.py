@@ -50,7 +50,7 @@ def test_a_repro_is_one_run_that_tells_all_of_it(repository):
     assert kept.keys() == {"params.yaml", "dvc.lock"}
     assert kept["params.yaml"] == (repository.folder / "params.yaml").read_bytes()
     assert b"train@gan:" in kept["dvc.lock"]
-    notes = "**report** says 1.", "**train@gan** says 1.", "**prepare** says 1.\n\nRan: prepare, train@gan, report."
+    notes = "**report** says 1.", "**train@gan** says 1.", "**prepare** says 1.", "Ran: prepare, train@gan, report."
     assert parent.data.tags[NOTE] == "\n\n---\n\n".join(notes)
 
 
@@ -95,7 +95,7 @@ def test_links_to_another_store_are_kept_as_they_are(repository, database):
     [parent] = repository.parents()
     assert tagged(parent, "skipped.") == {"prepare": prepared}
     assert parent.data.metrics == {"train.gan.score": 2}
-    assert "Runs in another store made 1 more." in parent.data.tags[NOTE]
+    assert "From runs in another store: prepare." in parent.data.tags[NOTE]
 
 
 def test_a_failed_stage_fails_its_execution_and_the_rerun_is_one_of_its_own(repository):

@@ -138,7 +138,9 @@ def test_notes_and_pictures_stand_on_both_pages(root):
     [parent], [_, child] = recorded(root)
     assert shown == f"![prior](get-artifact?run_uuid={run.id}&path=prior.png)"
     assert child.data.tags["mlflow.note.content"] == f"second {shown}"
-    assert parent.data.tags["mlflow.note.content"].startswith(f"second {shown}\n\n---\n\nfirst\n\nRan: prepare, ")
+    assert parent.data.tags["mlflow.note.content"].startswith(
+        f"second {shown}\n\n---\n\nfirst\n\n---\n\nRan: prepare, "
+    )
     assert (root / "mlartifacts" / run.id / "artifacts/prior.png").is_file()
     assert (root / "mlartifacts" / run.parent_id / "artifacts/report.html").read_text() == "é"
 

@@ -23,17 +23,19 @@ def run_page(experiment_id: str, run_id: str) -> str:
 
 def overview(client: "MlflowClient", parent: "RecordedRun", stages: "Sequence[RecordedRun]") -> str:
     """Markdown; the notes of the last stages come first, as these know the most."""
-    skipped = tagged(parent, SKIPPED).values()
-    earlier = _by_start([run for run_id in skipped if (run := known(client, run_id))])
-    notes = [run.data.tags[NOTE] for run in reversed(_by_start([*earlier, *stages])) if NOTE in run.data.tags]
-    parts = [
-        *(_trouble(run) for run in stages if run.info.status in ("FAILED", "KILLED")),
-        "\n\n---\n\n".join(notes),
+    skipped = {stage: known(client, run_id) for stage, run_id in tagged(parent, SKIPPED).items()}
+    earlier = _by_start([run for run in skipped.values() if run])
+    sources = [
         _listed("Ran", map(_named, stages)),
         _listed("From earlier runs", map(_link, earlier)),
-        f"Runs in another store made {len(skipped) - len(earlier)} more." if len(skipped) > len(earlier) else "",
+        _listed("From runs in another store", sorted(stage for stage, run in skipped.items() if run is None)),
     ]
-    text = "\n\n".join(filter(None, parts))
+    parts = [
+        *(_trouble(run) for run in stages if run.info.status in ("FAILED", "KILLED")),
+        *(run.data.tags[NOTE] for run in reversed(_by_start([*earlier, *stages])) if NOTE in run.data.tags),
+        "\n\n".join(filter(None, sources)),
+    ]
+    text = "\n\n---\n\n".join(parts)
     return text if len(text) <= LONGEST_NOTE else text[:LONGEST_NOTE].rpartition("\n")[0]
 
 

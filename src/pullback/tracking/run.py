@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 MOST_METRICS = 1000  # that MLflow takes in one call
 LONGEST_DIGEST = 36  # characters of a dataset's digest
 OUTPUT, DEP = "output.", "dep."  # tags: a path -> the digest of what a stage wrote to it or read there
-SECONDS_BETWEEN_FLUSHES = 5  # one takes about 25 ms in sqlite, plus 0.1 ms per point
+SECONDS_BETWEEN_FLUSHES = 10  # one takes about 25 ms in sqlite, plus 0.1 ms per point, and a training step 5 ms
 Point = tuple[str, float, int, int]  # key, value, milliseconds since 1970, step
 
 
