@@ -16,7 +16,9 @@ def test_the_data_of_a_stage_are_its_outputs_and_those_of_others(monkeypatch):
     assert reads == ["data/images", "metrics/prepare.json", "models/extractor"]
     metrics = ["metrics/train/gan.csv", "metrics/train/gan-scores.csv", "metrics/train/gan.json"]
     assert writes == ["models/gan", *metrics]
-    assert data_of("compare") == (["data/features", "metrics/extractor.json"], ["metrics/compare.json"])
+    reads, writes = data_of("compare")
+    assert reads == ["data/features", "metrics/extractor.json", "metrics/evaluate"]
+    assert writes == ["metrics/headline.json", "metrics/scores.csv", "metrics/compare.json"]
 
 
 @pytest.mark.parametrize("content", [None, "stages:\n  other:\n    cmd: 'true'\n"])

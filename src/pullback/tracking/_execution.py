@@ -3,6 +3,7 @@
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_PARAMS = 100  # that MLflow takes in one call
 LONGEST_VALUE = 6000  # characters of a parameter
+SECONDS_TO_FIRST_STAGE = 10  # of another pipeline that records on the same server
 
 
 def parent(client: "MlflowClient", experiment_id: str, params: Mapping[str, Any]) -> str:
@@ -66,13 +68,16 @@ def children(client: "MlflowClient", experiment_id: str, parent_id: str) -> "lis
 
 
 def bury(client: "MlflowClient", experiment_id: str) -> None:
-    """Marks this host's runs as KILLED whose process is gone, and settles the executions that they belonged to."""
+    """Marks this host's runs as KILLED whose process is gone, and settles executions of which no stage is running."""
     running = search(client, experiment_id, f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'")
-    for run in running:
-        if "process" in run.data.tags and not is_alive(run.data.tags["process"]):
-            client.set_terminated(run.info.run_id, "KILLED")
-    for run in running:
-        if "pipeline" in run.data.tags:
+    stages = [run for run in running if "process" in run.data.tags]
+    dead = [run for run in stages if not is_alive(run.data.tags["process"])]
+    for run in dead:
+        client.set_terminated(run.info.run_id, "KILLED")
+    cut_off, busy = ({run.data.tags["mlflow.parentRunId"] for run in each} for each in (dead, stages))
+    for run in (run for run in running if "pipeline" in run.data.tags):
+        old = time.time() - run.info.start_time / 1000 > SECONDS_TO_FIRST_STAGE
+        if run.info.run_id in cut_off or (old and run.info.run_id not in busy):
             settle(client, experiment_id, run.info.run_id)
 
 
