@@ -194,6 +194,7 @@ def test_a_diagnosis_is_a_tag_a_metric_and_a_line_of_the_results(whole):
         assert curves[f"diagnosis.{illness}"][-1] == (3200, 1)
 
 
+@pytest.mark.slow
 def test_a_training_stopped_and_killed_again_and_again_ends_as_if_it_had_not_been(place, whole):
     process = place.start_until_checkpoint()
     process.terminate()
@@ -332,6 +333,7 @@ def test_each_process_knows_its_rank_before_it_meets_the_others(monkeypatch, env
     assert rank() == expected
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_run_and_stop_as_one(place):
     place.set(devices=2, repeats=1)
     process = place.start_until_checkpoint()

@@ -47,7 +47,7 @@ def test_a_training_run_has_curves_sample_grids_a_model_and_a_link_to_its_data(c
 def test_the_parent_is_readable_by_itself(clone: Clone) -> None:
     (parent,) = clone.runs("tags.pipeline LIKE '%'")
     artifacts = {file.path for file in clone.client.list_artifacts(parent.info.run_id)}
-    assert artifacts == {"code.diff", "dvc.lock", "map.html", "params.yaml", "report.html"}
+    assert artifacts == {"code.diff", "dvc.lock", "map.html", "params.yaml", "report.html", "report.md", "turing.html"}
     note = parent.data.tags["mlflow.note.content"]
     assert len(note) < 5000
     fid = clone.json("metrics/evaluate/vae.json")["methods"]["gmm"]["fid"]

@@ -31,6 +31,7 @@ def test_the_metrics_that_compare():
     assert compare_scores(*(drawn(rng) for _ in range(3)), memorization, memorization.Params(), 0) == {}
 
 
+@pytest.mark.slow
 def test_equal_populations_are_told_apart_in_few_draws():
     """At most 10 % by each score, where the verdict rests on a shared real set that differs from both."""
     rng = np.random.default_rng(0)

@@ -149,6 +149,7 @@ def saved(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("*/*.safetensors")}
 
 
+@pytest.mark.slow
 def test_a_training_killed_at_ten_random_moments_ends_with_the_same_bytes(tmp_path):
     whole = start(tmp_path / "whole")
     begin = time.monotonic()
