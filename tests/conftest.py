@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; ch
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from clone import Clone, clone_repository
@@ -88,3 +89,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone = clone_repository(tmp_path_factory.mktemp("clone"))
     clone.done("dvc", "repro")
     return clone
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store, which takes seconds to make, to be copied."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}")
+    return path

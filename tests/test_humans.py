@@ -99,16 +99,6 @@ def test_what_is_no_file_of_answers_to_this_test_is_refused(tmp_path, make, mess
 # In MLflow, by the command
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store, which takes seconds to make, to be copied."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
 def reported(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the report stage has run, as far as MLflow and the blind test know."""

@@ -1,15 +1,12 @@
 """The interactive map: what its page holds, and what a reader can do with it in a browser."""
 
-import base64
-import io
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from pages import decoded, embedded
 
 from pullback.report._map_page import SPAN, THUMBNAIL, points, render_map, thumbnails
 from pullback.report._results import Results
@@ -24,17 +21,6 @@ def results(parts: Any) -> Results:
     given["maps"]["pca"] = np.random.default_rng(2).normal(size=(60, 2))
     given["manifold"]["maps"]["pca"] = given["manifold"]["maps"]["tsne"] | {"embedded_share": 1.0}
     return Results(**given)
-
-
-def embedded(html: str) -> Any:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
-    assert found
-    return json.loads(found[1])
-
-
-def decoded(address: str) -> np.ndarray:
-    """The picture in a data URI."""
-    return np.array(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))))
 
 
 def atlas(html: str) -> np.ndarray:

@@ -1,8 +1,5 @@
 """The blind test: which pairs it is made of, and what a person can do with its page in a browser."""
 
-import base64
-import io
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from pages import decoded, embedded
 
 from pullback import humans
 from pullback.evaluation.intervals import wilson
@@ -92,17 +89,6 @@ def test_another_seed_or_image_makes_another_test(results):
 # The page
 
 
-def embedded(html: str) -> Any:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
-    assert found
-    return json.loads(found[1])
-
-
-def decoded(address: str) -> np.ndarray:
-    """The picture in a data URI, (h, w, 3) or (h, w, 4)."""
-    return np.array(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))))
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_page_holds_every_image_as_it_is(parts, channels):
     results = Results(**parts(12, channels))
@@ -129,18 +115,6 @@ def test_the_page_requests_nothing_and_does_not_spell_the_truth_out(results):
 # In a browser
 
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,25 +3,18 @@
 import numpy as np
 import torch
 from torch import Tensor, nn
+from untrained import Untrained
 
-from pullback.models._model import Model, to_pixels
+from pullback.models._model import to_pixels
 from pullback.sampling.traversals import ROWS, STEPS, traversals
 
 
-class Weighted(Model):
+class Weighted(Untrained):
     """Pixel i is number i of the latent, weighted; the pixel after the last one is the class."""
 
-    updates, averaged, draws_from = {}, [], "part"
-
     def __init__(self, weights: list[float], classes: int = 0) -> None:
+        super().__init__()
         self.weights, self.latent_dim, self.classes = torch.tensor(weights), len(weights), classes
-        self.parts = {"part": nn.Linear(1, 1)}
-
-    def loss(self, *_):
-        raise NotImplementedError
-
-    def optimizer(self, *_):
-        raise NotImplementedError
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         kinds = (labels[:, None] + 1) / 10 if self.classes else torch.zeros(len(latents), 1)

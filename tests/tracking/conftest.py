@@ -75,14 +75,6 @@ def git(*command: str, cwd: Path) -> None:
     subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=n@n", *command], cwd=cwd, check=True)
 
 
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store, which takes seconds to make, to be copied."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A root without a store, and an environment without the settings of the session that runs the tests."""
