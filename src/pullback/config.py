@@ -100,7 +100,7 @@ class Train(Params):
     compile: bool = False
     data_on_device: bool | Literal["auto"] = "auto"
     log_every: Count = 50
-    grid_every: Count = 15_000
+    grid_every: Count = 30_000
     evaluate_every: Count = 15_000
     evaluate_images: Annotated[int, Field(ge=10)] = 1_000
     checkpoint_seconds: NonNegative = 60.0
