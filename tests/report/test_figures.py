@@ -78,11 +78,15 @@ def test_real_is_grey_and_the_others_differ():
     assert len({color(source, sources) for source in sources}) == 4
 
 
+def linear(colors: list[str]) -> np.ndarray:
+    """(n, 3), the light of red, green and blue, 0 to 1, of hex colours (sRGB)."""
+    values = np.array([[int(each[i : i + 2], 16) for i in (1, 3, 5)] for each in colors]) / 255
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
 def lab(colors: list[str], sight: str) -> np.ndarray:
     """Hex colours as they are seen, in CIELAB (D65)."""
-    values = np.array([[int(each[i : i + 2], 16) for i in (1, 3, 5)] for each in colors]) / 255
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ np.transpose(SIGHT[sight]), 0, 1)
+    seen = np.clip(linear(colors) @ np.transpose(SIGHT[sight]), 0, 1)
     to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
     xyz = seen @ np.transpose(to_xyz) / [0.95047, 1, 1.08883]
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
@@ -102,6 +106,33 @@ def test_the_colours_of_sources_are_told_apart_by_everyone_on_every_page(sight):
     pages = page_colors()
     assert len(pages) == 3
     assert np.linalg.norm(inks[:, None] - lab(pages, sight), axis=-1).min() > 30
+
+
+def contrast(*colors: str) -> float:
+    """Of two colours, 1 to 21, as WCAG 2.2 defines it."""
+    low, high = sorted(linear([*colors]) @ [0.2126, 0.7152, 0.0722])
+    return (high + 0.05) / (low + 0.05)
+
+
+def themes() -> list[dict[str, str]]:
+    """The colours of the page by name: in the light, in the dark, and on paper."""
+    style = re.sub(r"#(\w)(\w)(\w);", r"#\1\1\2\2\3\3;", (HERE / "style.css").read_text())
+    return [dict(re.findall(r"--(\w+): (#\w{6})", block)) for block in re.findall(r":root \{.*?\}", style, re.DOTALL)]
+
+
+def test_contrast_is_1_to_21():
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast("#777777", "#777777") == 1
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)  # a known pair
+
+
+@pytest.mark.parametrize("theme", themes(), ids=["light", "dark", "paper"])
+@pytest.mark.parametrize("ground", ["page", "raised"])
+def test_text_and_marks_are_seen_on_every_ground(theme, ground):
+    text = {name: contrast(theme[name], theme[ground]) for name in ("text", "quiet", "accent")}
+    marks = {ink: contrast(ink, theme[ground]) for ink in (GREY, *PALETTE)}
+    assert {name: ratio for name, ratio in text.items() if ratio < 4.5} == {}
+    assert {ink: ratio for ink, ratio in marks.items() if ratio < 3} == {}
 
 
 def test_white_is_white_and_the_grey_that_everyone_sees_stays_grey():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GREY = "#8a8f98"
-PALETTE = ["#c58009", "#3258f5", "#0a8a53", "#c073ef", "#9e4314"]  # apart for the colour-blind, on white and black
+PALETTE = ["#c58009", "#3258f5", "#0a8a53", "#ba6de9", "#ce1b38"]  # apart for the colour-blind, on light and dark
 INK = "#010203"  # in the page it becomes the colour of the text
 SMALL = 64  # pixels up to which images are in the page as they are; larger ones are compressed, to keep it light
 WIDTH = 520  # pixels of a row of images, at least

@@ -63,7 +63,7 @@ def _map(results: Results, method: str) -> Figure:
 
     def draw(axes: "Axes") -> None:
         colors = [inks[source] for source in results.map_sources[order]]
-        axes.scatter(x, y, s=9, c=colors, alpha=0.8, linewidths=0, rasterized=True)
+        axes.scatter(x, y, s=9, c=colors, linewidths=0, rasterized=True)
         for source, ink in inks.items():
             axes.scatter([], [], s=16, c=ink, linewidths=0, label=label(source))
         axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=5, handletextpad=0, columnspacing=0.6, fontsize=9)
