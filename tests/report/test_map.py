@@ -240,6 +240,11 @@ def test_an_address_of_another_map_opens_the_whole_one(opened, results):
     assert tab.evaluate("view") == {"x": 0, "y": 0, "zoom": 1}
 
 
+@pytest.mark.parametrize(("sources", "count"), [("nope", 45), ("nope,gan prior", 20), ("", 0), ("real,gan prior", 25)])
+def test_sources_that_the_map_does_not_have_are_ignored_in_the_address(opened, results, sources, count):
+    assert f"Shown: {count} of 60" in told(opened(results, f"#sources={sources}"), "count")
+
+
 def test_the_keyboard_reaches_all(opened, results):
     tab = opened(results, "#method=pca")
     reached = []

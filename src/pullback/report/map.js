@@ -349,9 +349,11 @@ function address() {
 
 function restore() {
   const hash = new URLSearchParams(location.hash.slice(1));
-  const methods = [...controls.querySelectorAll("[name=method]")], sources = hash.get("sources")?.split(",");
+  const [methods, boxes] = ["method", "source"].map((name) => [...controls.querySelectorAll(`[name=${name}]`)]);
   (methods.find(({ value }) => value === hash.get("method")) ?? methods[0]).checked = true;
-  for (const each of controls.querySelectorAll("[name=source]")) each.checked = sources?.includes(each.value) ?? true;
+  const sources = hash.get("sources"), named = boxes.filter(({ value }) => sources?.split(",").includes(value));
+  const all = !named.length && sources !== ""; // none is named, or unknown ones alone; "" if none was chosen
+  for (const each of boxes) each.checked = all || named.includes(each);
   for (const each of controls.querySelectorAll("select")) {
     each.value = hash.get(each.name) ?? "";
     if (each.selectedIndex < 0) each.value = ""; // no such class or cluster
