@@ -39,6 +39,8 @@ def test_the_numbers_that_change_the_image_most_come_first_and_no_more_than_fit(
     assert moved == [2, 5, 9, 3, 7, 8, 0, 6]
 
 
-def test_a_conditional_model_is_asked_for_its_first_class():
-    lines = traversals(Weighted([0.1], classes=5))
-    assert (lines[..., 0, 0, 1] == to_pixels(torch.tensor(0.1)).item()).all()
+def test_each_row_asks_a_conditional_model_for_the_next_class():
+    lines = traversals(Weighted([0.1, 0.4, 0.3, 0.2], classes=3))
+    kinds = to_pixels(torch.tensor([0.1, 0.2, 0.3, 0.1])).numpy()
+    assert (lines[..., 0, 0, 4] == kinds[:, None]).all()
+    assert [int(line[0, 0, 0, :4].argmin()) for line in lines] == [1, 2, 3, 0]  # the order is not that of the classes

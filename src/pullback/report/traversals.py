@@ -11,8 +11,9 @@ from pullback.report._section import Section, gallery, paragraph
 def section(results: Results) -> Section:
     note = paragraph(
         "In each row one number of the latent goes from \N{MINUS SIGN}2.5 to 2.5 of its standard deviations, and "
-        "all others stay at 0, the middle of the latent space, which all rows share. The numbers that change the image "
-        "most are above. A model that knows labels is asked for the first class throughout."
+        "all others stay at 0, the middle of the latent space. The numbers that change the image most are above. A "
+        "model that knows labels is asked for the next class in each row; the first class decides which numbers are "
+        "above."
     )
     figures = [_grid(model, lines) for model, lines in results.traversals.items()]
     return Section("Traversals", note + gallery(figures, "large"), figures)

@@ -18,10 +18,17 @@ def traversals(model: Model) -> NDArray[np.uint8]:
     """Images uint8 (rows, steps, c, h, w): for at most `ROWS` of the latent's numbers, one line of `STEPS` images each.
 
     The numbers that change the image most come first: by the variance of a pixel along the line, mean over the pixels.
-    All images are of class 0 if the model is conditional.
+    If the model is conditional, the images of row i are of class i, from 0 on again after the last one, and the order
+    is that of what the numbers change in class 0.
     """
-    line, axes = torch.linspace(-REACH, REACH, STEPS), torch.eye(model.latent_dim)
-    wanted = torch.zeros(STEPS, dtype=torch.int64, device=model.device)
-    lines = np.stack([draw(model, torch.outer(line, axis).to(model.device), wanted) for axis in axes])
+    axes = torch.eye(model.latent_dim)
+    lines = np.stack([_line(model, axis, 0) for axis in axes])
     change = lines.var(axis=1, dtype=np.float64).mean(axis=(1, 2, 3))
-    return lines[np.argsort(-change, kind="stable")[:ROWS]]
+    most = np.argsort(-change, kind="stable")[:ROWS]
+    return np.stack([_line(model, axes[i], row % max(model.classes, 1)) for row, i in enumerate(most)])
+
+
+def _line(model: Model, axis: torch.Tensor, kind: int) -> NDArray[np.uint8]:
+    """(steps, c, h, w): images of the class `kind` along an axis (latent_dim,)."""
+    latents = torch.outer(torch.linspace(-REACH, REACH, STEPS), axis).to(model.device)
+    return draw(model, latents, torch.full((STEPS,), kind, device=model.device))
