@@ -1,9 +1,12 @@
 """How busy are the processors, the memory and the graphics cards of this machine?
 
-Measured by mlflow's own monitors, which need `nvidia-ml-py` for graphics cards. They are read here whenever the curves
-are sent, not by mlflow's thread, which would write beside us, and give up for good when the store once refuses.
+Measured by mlflow's own monitors, which name and round the numbers as the UI's page of system metrics shows them: in
+percent, in megabytes of a million bytes, and of cards also in watts, by the number that the driver of NVIDIA gives a
+card. They are read here whenever the curves are sent, not by mlflow's thread, which would write beside us, and give up
+for good when the store once refuses.
 """
 
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -11,11 +14,8 @@ from typing import Any
 class Machine:
     def __init__(self) -> None:
         from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
-        from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 
-        self._monitors: list[Any] = [CPUMonitor()]
-        with suppress(ImportError, RuntimeError):  # no library, or no card of NVIDIA
-            self._monitors.append(GPUMonitor())
+        self._monitors: list[Any] = [CPUMonitor(), *_cards()]
         self.load()  # the next answer is of the time since this one
 
     def load(self) -> dict[str, float]:
@@ -26,3 +26,15 @@ class Machine:
             found |= {f"system/{key}": value for key, value in monitor.aggregate_metrics().items()}
             monitor.clear_metrics()
         return found
+
+
+def _cards() -> list[Any]:
+    """The monitor of all cards; none where there is no driver, or one that fails: a stage runs without it, too."""
+    from mlflow.system_metrics.metrics import gpu_monitor
+    from pynvml import NVMLError
+
+    # It would repeat at every reading what a card does not tell, as one in parts (MIG) does not tell its load.
+    logging.getLogger(gpu_monitor.__name__).setLevel(logging.ERROR)
+    with suppress(RuntimeError, NVMLError):
+        return [gpu_monitor.GPUMonitor()]
+    return []
