@@ -81,15 +81,23 @@ def main(name: str) -> None:
 
 
 def track(run: Stage, name: str, result: dict[str, Any], pictures: dict[str, str]) -> None:
-    """All scores as numbers, and as a table beneath some images of each set."""
+    """All scores as numbers, and as a table beneath some images of each set.
+
+    MLflow's charts have a section for what stands before the slash of a name, in the order of the alphabet: the scores
+    come first, and beneath them, to be folded away, the twice as many charts of how sure they are.
+    """
     judged = {"floor": result["floor"], **{f"{name}.{key}": each for key, each in result["methods"].items()}}
-    for of, values in judged.items():
-        run.tracked.headline({f"{of}.{key}": each["value"] for key, each in values.items()})
-        for bound in ("low", "high"):
-            run.tracked.headline({f"{of}.{key}.{bound}": each[bound] for key, each in values.items()})
-    for method, values in result.get("repeats", {}).items():
-        told = ((key, part, each[part]) for key, each in values.items() for part in ("mean", "std"))
-        run.tracked.headline({f"{name}.{method}.{key}.{part}": value for key, part, value in told})
+    repeats = {f"{name}.{key}": each for key, each in result.get("repeats", {}).items()}
+
+    def headline(section: str, sets: dict[str, Any], part: str, ending: str = "") -> None:
+        run.tracked.headline(
+            {f"{section}/{of}.{key}{ending}": each[part] for of in sets for key, each in sets[of].items()}
+        )
+
+    headline("scores", judged, "value")
+    for sets, parts in ((judged, ("low", "high")), (repeats, ("mean", "std"))):
+        for part in parts:
+            headline("uncertainty", sets, part, f".{part}")
     rows = [["", "real: the floor", *(f"{name} {key}" for key in result["methods"])], ["---"] * (1 + len(judged))]
     rows.append(["", *pictures.values()])
     for metric in run.params.evaluate.metrics:

@@ -24,7 +24,7 @@ def test_the_parent_carries_params_headline_scores_and_the_dataset(clone: Clone)
     (parent,) = clone.runs("tags.pipeline LIKE '%'")
     assert parent.data.params["models.vae.beta"] == "0.2"
     scores = clone.json("metrics/evaluate/gan.json")["methods"]["prior"]
-    assert parent.data.metrics["gan.prior.fid"] == pytest.approx(scores["fid"]["value"])
+    assert parent.data.metrics["scores/gan.prior.fid"] == pytest.approx(scores["fid"]["value"])
     (dataset,) = parent.inputs.dataset_inputs
     assert dataset.dataset.digest == clone.json("metrics/prepare.json")["digest"]
 
@@ -52,7 +52,9 @@ def test_the_parent_is_readable_by_itself(clone: Clone) -> None:
     assert len(note) < 5000
     fid = clone.json("metrics/evaluate/vae.json")["methods"]["gmm"]["fid"]
     assert f"{fid['value']:.3g} ({fid['low']:.3g} to {fid['high']:.3g})" in note
-    assert parent.data.metrics["vae.gmm.fid.low"] == pytest.approx(fid["low"])
+    assert parent.data.metrics["uncertainty/vae.gmm.fid.low"] == pytest.approx(fid["low"])
+    spread = clone.json("metrics/evaluate/vae.json")["repeats"]["gmm"]["fid"]["std"]
+    assert parent.data.metrics["uncertainty/vae.gmm.fid.std"] == pytest.approx(spread)
     pictures = re.findall(r"get-artifact\?run_uuid=(\w+)&path=([\w.]+)", note)
     assert len(pictures) == 6
     for run_id, path in pictures:

@@ -29,7 +29,8 @@ def recorded(root):
         run.note("**digits**: 1,204 train and 593 test images.")
     with stage_run("evaluate@gan", "pullback", {}, ["prepare"]) as run:
         noise = np.random.default_rng(0).integers(0, 255, (192, 192), dtype=np.uint8)
-        run.headline({"gan.prior.fid": 0.2, "gan.prior.fid.low": 0.1, "floor.fid": 0.26})
+        run.headline({"scores/gan.prior.fid": 0.2, "uncertainty/gan.prior.fid.low": 0.1, "scores/floor.fid": 0.26})
+        run.headline({"images.train": 1204})
         run.note(f"| | real | gan |\n|---|---|---|\n| | | {run.picture('prior', noise)} |\n| fid | 0.26 | 0.2 |")
     (root / "index.html").write_text(REPORT)
     with stage_run("report", "pullback", {}, ["evaluate@gan"]) as run:
@@ -61,7 +62,9 @@ def test_the_pages_show_runs_description_picture_and_report_without_an_error(roo
         tab.on("pageerror", lambda error: said.append(str(error)))
 
         tab.goto(f"{url}/{ui_path('pullback')}")
-        expect(tab.get_by_text("gan.prior.fid", exact=True).first).to_be_visible(timeout=30_000)
+        expect(tab.get_by_text("scores/gan.prior.fid", exact=True).first).to_be_visible(timeout=30_000)
+        sections = tab.get_by_test_id("experiment-view-compare-runs-section-header").all_inner_texts()
+        assert [each.split("\n")[0] for each in sections[:3]] == ["scores", "uncertainty", "Model metrics"]
         tab.screenshot(path=tmp_path / "runs.png")
 
         tab.goto(f"{url}/{run_page}")
