@@ -29,6 +29,7 @@ def committed(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A copy of the clone with the results of its run in git."""
     copy = Clone(tmp_path_factory.mktemp("committed"))
     shutil.copytree(clone.folder, copy.folder, symlinks=True, dirs_exist_ok=True)
+    shutil.copy(ROOT / "metrics/humans.json", copy.folder / "metrics")
     copy.commit("results")
     return copy
 
@@ -98,10 +99,25 @@ def test_a_return_to_earlier_parameters_restores_the_models_and_their_images(com
 def test_the_metrics_of_a_run_are_the_headline_and_what_came_of_data_and_training(committed: Clone) -> None:
     (shown,) = json.loads(committed.done("dvc", "metrics", "show", "--json")).values()
     found = {file.removeprefix("metrics/"): each["data"] for file, each in shown["data"].items()}
-    assert {*found} == {"headline.json", "prepare.json", "extractor.json", "train/gan.json", "train/vae.json"}
+    stages = {"headline.json", "prepare.json", "extractor.json", "train/gan.json", "train/vae.json"}
+    assert {*found} == stages | {"humans.json"}
     assert {*found["headline.json"]} == {"floor", "gan", "vae"}
     assert {*found["headline.json"]["vae"]} == {"manifold", "gmm", "prior"}
     assert {*found["headline.json"]["gan"]["prior"]} == {"fid", "precision", "recall"}
+
+
+def test_what_people_said_is_among_the_metrics(committed: Clone) -> None:
+    file = committed.folder / "metrics/humans.json"
+    nobody = file.read_text()
+    file.write_text(json.dumps({"people": 2, "sources": {"gan prior": {"error_rate": 0.4}}}))
+    told = committed.done("dvc", "metrics", "diff", "--json")
+    file.write_text(nobody)
+    assert json.loads(told) == {
+        "metrics/humans.json": {
+            "people": {"old": None, "new": 2},
+            "sources.gan prior.error_rate": {"old": None, "new": 0.4},
+        }
+    }
 
 
 def test_an_experiment_shows_what_was_changed_and_which_scores_moved(changed: Clone) -> None:
