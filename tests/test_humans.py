@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from typer.testing import CliRunner
 from pullback import cli, files, humans
 from pullback.errors import UserError
 from pullback.evaluation.intervals import wilson
+from pullback.tracking.places import offline_folder
 from pullback.tracking.run import stage_run
+from pullback.tracking.sync import sync
 
+ROOT = Path(__file__).parents[1]
 TEST = {
     "digest": "0123456789abcdef",
     "pairs": [{"source": ("gan prior", "vae gmm")[k % 2], "real": ("left", "right")[k // 2 % 2]} for k in range(20)],
@@ -107,6 +111,7 @@ def reported(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # and not deleted, so that it is restored when mlflow sets it
     shutil.copy(database, tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     with stage_run("report", "pullback", {}):
         files.write_json(humans.TEST, TEST)
     return tmp_path
@@ -161,3 +166,60 @@ def test_a_run_that_mlflow_does_not_know_is_told(reported):
     files.write_json(reported / "runs/report.json", {"parent_run_id": "0" * 32})
     result = pullback_humans(saved(reported / "one.json"))
     assert re.match(r"pullback: MLflow refuses to record at sqlite:.* id=0{32} not found", str(result.exception))
+
+
+@pytest.fixture
+def away(reported, database, monkeypatch) -> Path:
+    """The same with a server in use, which is away, and empty files for what is recorded meanwhile."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
+    params = reported / "params.yaml"
+    params.write_text(params.read_text().replace("offline: false", "offline: true"))
+    offline_folder().mkdir(parents=True)
+    shutil.copy(database, offline_folder())
+    return reported
+
+
+def test_while_the_server_is_away_it_is_told_what_to_do(away):
+    (away / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    result = pullback_humans(saved(away / "one.json"))
+    assert "where no MLflow server answers" in str(result.exception)
+    assert "set tracking.offline to true to record in files until it is back" in str(result.exception)
+
+
+def test_answers_that_are_counted_while_the_server_is_away_come_to_the_run_there(away, monkeypatch):
+    """The store in the root stands for the server when it is back."""
+    from mlflow import MlflowClient
+
+    people = [saved(away / "one.json", 4), saved(away / "two.json", 1)]
+    for paths in (people[:1], people):
+        with pytest.warns(UserWarning, match="`pullback sync` brings them to the server"):
+            assert pullback_humans(*paths).exit_code == 0
+    store = f"sqlite:///{away / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    assert sync() == 1
+    client = MlflowClient(store)
+    run_id = files.read_json(away / "runs/report.json")["parent_run_id"]
+    run = client.get_run(run_id)
+    assert run.data.metrics["humans.gan.prior.error_rate"] == 0.15
+    assert run.info.status == "FINISHED"
+    assert json.loads((away / "mlartifacts" / run_id / "artifacts/humans.json").read_text())["people"] == 2
+    assert len(client.search_runs([run.info.experiment_id])) == 2  # the execution and its stage, as before
+
+
+def test_answers_come_to_a_report_that_was_recorded_while_the_server_was_away(away, monkeypatch):
+    from mlflow import MlflowClient
+
+    warned = pytest.warns(UserWarning, match="`pullback sync` brings them to the server")
+    with warned, stage_run("report", "pullback", {}, offline=True):
+        pass
+    store = f"sqlite:///{away / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    sync()
+    run_id = files.read_json(away / "runs/report.json")["parent_run_id"]
+    result = pullback_humans(saved(away / "one.json", 4))
+    assert result.exit_code == 0, result.exception
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("pullback").experiment_id
+    (run,) = client.search_runs([experiment], f"tags.synced_from LIKE '%{run_id}%'")
+    assert run.data.metrics["humans.gan.prior.error_rate"] == 0.2

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-from pullback import files
+from pullback import config, files
 from pullback.errors import UserError, refused
 from pullback.evaluation.intervals import wilson
 from pullback.tracking.places import runs_path
@@ -46,8 +46,11 @@ def count(paths: Sequence[Path]) -> dict[str, Any]:
     Returns:
         `test` (its digest), `people`, the `run_id`, and for each of `sources` what `rates` says.
 
+    With `tracking.offline` it records in files where the tracking server is away, for `pullback sync`.
+
     Raises:
-        UserError: there is no report, a file is not of its test, two hold the same answers, or MLflow refuses.
+        UserError: there is no report, a file is not of its test, two hold the same answers, MLflow refuses, or its
+            server is away.
     """
     test = files.read_json(TEST)
     run_id = files.read_json(runs_path("report"))["parent_run_id"]
@@ -60,7 +63,8 @@ def count(paths: Sequence[Path]) -> dict[str, Any]:
         for key, value in found.items()
     }
     everything = result | {"files": [person.model_dump() for person in people]}
-    add(run_id, metrics, "humans.json", everything)
+    tracking = config.read().tracking
+    add(run_id, metrics, "humans.json", everything, tracking.experiment, tracking.offline)
     return result | {"run_id": run_id}
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pullback.errors import UserError
 from pullback.tracking._earlier import SKIPPED, known, tagged
 from pullback.tracking._execution import children, search
-from pullback.tracking.store import connect, locked
+from pullback.tracking.places import offline_uri
+from pullback.tracking.store import connect, experiment_named, locked
+from pullback.tracking.sync import TWIN_OF
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,8 +67,14 @@ def tag_execution(experiment_id: str, key: str, name: str, value: str) -> None:
             client.set_tag(run.info.run_id, name, value)
 
 
-def add(run_id: str, metrics: Mapping[str, float], file: str, content: dict[str, Any]) -> None:
+def add(
+    run_id: str, metrics: Mapping[str, float], file: str, content: dict[str, Any], experiment: str, offline: bool
+) -> None:
     """Adds metrics and an artifact (JSON) to a run that has ended, in place of what was added before.
+
+    Args:
+        experiment: that of the run.
+        offline: whether to record in files where the tracking server is away, for `pullback sync` to bring them there.
 
     Raises:
         UserError: the tracking store cannot be reached, or has no such run.
@@ -74,9 +82,24 @@ def add(run_id: str, metrics: Mapping[str, float], file: str, content: dict[str,
     with locked():
         from mlflow.entities import Metric
 
-        client, now = connect(), time.time_ns() // 1_000_000
+        client, now = connect(offline), time.time_ns() // 1_000_000
+        if run := known(client, run_id):
+            run_id = run.info.run_id  # another one where `pullback sync` has brought the run
+        elif client.tracking_uri == offline_uri():
+            run_id = _twin(client, run_id, experiment)
         client.log_batch(run_id, metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()])
         client.log_dict(run_id, content, file)
+
+
+def _twin(client: "MlflowClient", run_id: str, experiment: str) -> str:
+    """A run in the files for what is added to a run on the server."""
+    to = experiment_named(client, experiment).experiment_id
+    for run in search(client, to, f"tags.{TWIN_OF} = '{run_id}'"):
+        return run.info.run_id
+    made = client.create_run(to, tags={TWIN_OF: run_id})
+    client.set_terminated(made.info.run_id)
+    twin: str = made.info.run_id
+    return twin
 
 
 def _artifacts(client: "MlflowClient", run_id: str) -> Iterator[tuple[str, bytes]]:
