@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from airflow import DAG
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG
 
 with DAG("pullback_retrain", schedule="30 2 * * *", start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1):
     BashOperator(
@@ -11,4 +11,5 @@ with DAG("pullback_retrain", schedule="30 2 * * *", start_date=datetime(2026, 1,
         bash_command=".venv/bin/pullback retrain",
         cwd="/srv/pullback",
         skip_on_exit_code=[10, 11, 75],
+        retries=0,  # whatever the installation's default: the same data would fail again
     )
