@@ -1,5 +1,6 @@
 """Images as people have them: every mode and format, broken files, odd zips."""
 
+import shutil
 import struct
 import zipfile
 import zlib
@@ -305,3 +306,79 @@ def test_planted_duplicate_between_train_and_test(tmp_path):
     assert [(pair["name"], pair["of"]) for pair in summary["duplicates"]] == [("train/copy.bmp", "test/3.png")]
     assert summary["dropped"]["leaked"] == 1
     assert len(files.read_array(tmp_path / "images" / "test" / "images.npy")) == 4
+
+
+# sources that change, and those on the web
+
+
+@pytest.mark.parametrize("name", ["09.png", "00.png"])
+def test_a_folder_into_which_a_program_writes_meanwhile_is_refused(tmp_path, good, monkeypatch, name):
+    """Whether the file that it writes was read already or not."""
+    copy = shutil.copyfileobj
+
+    def written(original, target):
+        copy(original, target)
+        (good / name).write_bytes(b"half")
+
+    monkeypatch.setattr(shutil, "copyfileobj", written)
+    with pytest.raises(UserError, match=rf"{name} changed while it was read; run again when nothing writes into .*e$"):
+        folder.download(str(good), tmp_path / "raw")
+    assert not list((tmp_path / "raw").iterdir())
+
+
+def test_an_image_that_vanishes_meanwhile_is_told(tmp_path, good, monkeypatch):
+    copy = shutil.copyfileobj
+
+    def removed(original, target):
+        copy(original, target)
+        (good / "09.png").unlink(missing_ok=True)
+
+    monkeypatch.setattr(shutil, "copyfileobj", removed)
+    with pytest.raises(UserError, match=r"09\.png could not be read: No such file"):
+        folder.download(str(good), tmp_path / "raw")
+    assert not list((tmp_path / "raw").iterdir())
+
+
+def test_a_new_image_does_not_disturb_those_that_are_read(tmp_path, good, monkeypatch):
+    copy = shutil.copyfileobj
+
+    def added(original, target):
+        copy(original, target)
+        (good / "new.png").write_bytes(b"half")
+
+    monkeypatch.setattr(shutil, "copyfileobj", added)
+    folder.download(str(good), tmp_path / "raw")
+    assert len(folder.read(tmp_path / "raw").splits["all"].names) == 20
+
+
+def test_a_zip_that_is_replaced_meanwhile_is_refused(tmp_path, monkeypatch):
+    source = zipped(tmp_path / "a.zip", ["cat/1.png"])
+
+    def replaced(original, target):
+        zipped(tmp_path / "a.zip", ["cat/1.png", "cat/2.png"])
+
+    monkeypatch.setattr(shutil, "copyfileobj", replaced)
+    with pytest.raises(UserError, match=r"a\.zip changed while it was read"):
+        folder.download(source, tmp_path / "raw")
+
+
+def test_a_zip_on_the_web(tmp_path, site):
+    zipped(tmp_path / "a.zip", ["cat/1.png", "dog/1.png"])
+    site.files["a.zip"] = (tmp_path / "a.zip").read_bytes()
+    folder.download(f"{site.url}/a.zip", tmp_path / "raw")
+    assert folder.read(tmp_path / "raw").classes == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"<html>log in</html>", "is no whole zip"), (None, "answered 404"), (["../a.png"], "would escape its folder")],
+)
+def test_what_is_no_zip_of_images_on_the_web_leaves_nothing(tmp_path, site, content, message):
+    if isinstance(content, list):
+        zipped(tmp_path / "a.zip", content)
+        content = (tmp_path / "a.zip").read_bytes()
+    if content:
+        site.files["a.zip"] = content
+    with pytest.raises(UserError, match=rf"{site.url}/a\.zip.*{message}"):
+        folder.download(f"{site.url}/a.zip", tmp_path / "raw")
+    assert not list((tmp_path / "raw").iterdir())

@@ -1,12 +1,15 @@
 """How does a person's own folder or zip of images become a dataset?
 
 `download` puts everything into one zip, `read` decodes straight from it, and nothing is ever extracted. Sub-folders are
-the classes; `train` and `test` as the two top folders, with the classes below, are kept as the split.
+the classes; `train` and `test` as the two top folders, with the classes below, are kept as the split. A folder that
+others write into is taken as it is at one moment, or not at all.
 """
 
 import re
 import shutil
 import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pullback import files
+from pullback.data import _download
 from pullback.data._decode import EXTENSIONS, decode, is_image
 from pullback.data._images import Dataset, Split
 from pullback.errors import UserError, refused
@@ -25,16 +29,20 @@ def download(source: str | None, raw: Path) -> None:
     """Writes RAW/images.zip: a copy of a zip, or the images of a directory, with the same bytes every time.
 
     Raises:
-        UserError: `source` is missing or holds no images, or an entry of the zip escapes its folder.
+        UserError: `source` is missing, holds no images or changes meanwhile, an entry of the zip escapes its folder, or
+            as `pullback.download.fetch` does.
     """
     if source is None:
         raise UserError("data.source is null; set it to the directory or zip that holds the images")
+    target = raw / "images.zip"
+    if source.startswith(("http://", "https://")):
+        return _fetch(source, target)
     path = Path(source).expanduser()
     try:
         if path.is_dir():
-            return _pack(path, raw / "images.zip")
+            return _pack(path, target)
         if path.is_file():
-            return _copy(path, raw / "images.zip")
+            return _copy(path, target)
     except OSError as error:
         raise refused(error.filename or path, "read", error) from error
     raise UserError(f"{source} is no directory or file here; set data.source to a directory or zip of images")
@@ -43,29 +51,60 @@ def download(source: str | None, raw: Path) -> None:
 def _pack(directory: Path, target: Path) -> None:
     names = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
     images = _images(names, directory)
-    with files.replacing(target) as file, zipfile.ZipFile(file, "w") as archive:
-        for name in images:
+    paths = [directory / name for name in images]
+    with files.replacing(target) as file, _unchanged(paths, directory), zipfile.ZipFile(file, "w") as archive:
+        for name, path in zip(images, paths, strict=True):
             entry = zipfile.ZipInfo(name)  # dated 1980
-            entry.file_size = (directory / name).stat().st_size
-            with (directory / name).open("rb") as original, archive.open(entry, "w") as copy:
+            entry.file_size = path.stat().st_size
+            with path.open("rb") as original, archive.open(entry, "w") as copy:
                 shutil.copyfileobj(original, copy)
 
 
 def _copy(path: Path, target: Path) -> None:
+    _check(path, path)
+    with files.replacing(target) as file, _unchanged([path], path), path.open("rb") as original:
+        shutil.copyfileobj(original, file)
+
+
+def _fetch(address: str, target: Path) -> None:
+    _download.fetch(address, target)
+    try:
+        _check(target, address)
+    except UserError:
+        target.unlink()
+        raise
+
+
+@contextmanager
+def _unchanged(paths: Sequence[Path], source: Path) -> Iterator[None]:
+    """Refuses what is read in the block while another program writes it: half a file would pass for a broken image."""
+    before = [_state(path) for path in paths]
+    yield
+    for path, state in zip(paths, before, strict=True):
+        if _state(path) != state:
+            raise UserError(f"{path} changed while it was read; run again when nothing writes into {source}")
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _check(path: Path, source: Path | str) -> None:
+    """Raises `UserError` if a file is no zip of images that stay in their folder."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
     except zipfile.BadZipFile as error:
-        raise UserError(f"{path} is no whole zip ({error}); set data.source to a directory or zip of images") from error
+        told = f"{source} is no whole zip ({error}); set data.source to a directory or zip of images"
+        raise UserError(told) from error
     for name in names:
         if name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
-            raise UserError(f"{path}: the entry {name!r} would escape its folder; pack the zip without such names")
-    _images(names, path)
-    with files.replacing(target) as file, path.open("rb") as original:
-        shutil.copyfileobj(original, file)
+            raise UserError(f"{source}: the entry {name!r} would escape its folder; pack the zip without such names")
+    _images(names, source)
 
 
-def _images(names: list[str], source: Path) -> list[str]:
+def _images(names: list[str], source: Path | str) -> list[str]:
     """The names of images."""
     images = [name for name in names if is_image(name)]
     if not images:
