@@ -48,6 +48,8 @@ LAYERS = {
     "summary": ["files", "plugins"],
     "parameters": ["config", "plugins"],
     "progress": [],
+    "snapshot": ["config", "digests", "download", "files", "plugins", "tracking"],
+    "drift": ["config", "evaluation"],
 }
 FREE = [
     "cli",

@@ -134,7 +134,16 @@ class GateRule(Params):
     margin: Annotated[float, Field(allow_inf_nan=False)] = 0.0
 
 
+class MaxDrift(Params):
+    fewer: Share | None = 0.3
+    broken: Share | None = 0.01
+    class_share: Share | None = 0.1
+    fid: NonNegative | None = 1.0
+    kid: NonNegative | None = 0.05
+
+
 class Retrain(Params):
+    max_drift: MaxDrift = MaxDrift()
     gate: Annotated[list[GateRule], Field(min_length=1)]
 
 
