@@ -106,6 +106,8 @@ def clone_repository(folder: Path) -> Clone:
 
 def _no_results(folder: str, names: list[str]) -> set[str]:
     """What .gitignore keeps out, and results."""
+    if Path(folder) == ROOT / "data":
+        return {*names} - {"manifest.json"}
     if Path(folder) == ROOT:
         ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines()]
         return {
