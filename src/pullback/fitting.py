@@ -140,7 +140,13 @@ class Fitting:
         files.write_json(path("metrics", self.run.name, ".json"), result | {"diagnosis": found})
         self.run.tracked.headline({f"{self.name}.{key}": value for key, value in test.items()})
         example = np.zeros((2, trained.model.latent_dim + bool(trained.model.classes)), np.float32)
-        self.run.tracked.model(self.name, ImagesFromLatents(trained.model), example, step=trained.seen_images)
+        self.run.tracked.model(
+            self.name,
+            ImagesFromLatents(trained.model),
+            example,
+            step=trained.seen_images,
+            weights=sorted(out.glob("*.safetensors")),
+        )
 
 
 class _Watch:

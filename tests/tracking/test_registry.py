@@ -1,5 +1,7 @@
 """A trained generator gets a version by name, and a server that knows nothing of this project draws from it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import requests
@@ -10,19 +12,29 @@ from pullback import plugins
 from pullback.cli import app
 from pullback.errors import UserError
 from pullback.models._model import ImagesFromLatents
-from pullback.tracking.registry import register
+from pullback.tracking.registry import fetch, register
 from pullback.tracking.run import stage_run
+from pullback.training import checkpoint
 
 LATENT, CLASSES = 4, 10
 
 
-def train() -> str:
-    """Records a generator of images (1, 8, 8) by class; returns the run of the execution."""
+def train(keep: bool = True) -> str:
+    """Records a GAN of images (1, 8, 8) by class, and `keep`s its weights; returns the run of the execution."""
     gan = plugins.load("models", "gan")
-    model = gan.build(gan.Params(width=4, latent_dim=LATENT), (1, 8, 8), CLASSES)
+    params = gan.Params(width=4, latent_dim=LATENT)
+    model = gan.build(params, (1, 8, 8), CLASSES)
+    description = {"name": "gan", "params": params.model_dump(), "shape": [1, 8, 8], "classes": CLASSES}
+    checkpoint.save(Path("models/gan"), model, description)
+    weights = sorted(Path("models/gan").iterdir()) if keep else []
     with stage_run("train@gan", "pullback", {}) as run:
-        run.model("gan", ImagesFromLatents(model), np.zeros((2, LATENT + 1), np.float32), step=0)
+        run.model("gan", ImagesFromLatents(model), np.zeros((2, LATENT + 1), np.float32), step=0, weights=weights)
     return run.parent_id
+
+
+def champion(root: Path) -> None:
+    """Makes the first version of pullback-gan the champion."""
+    MlflowClient(f"sqlite:///{root / 'mlflow.db'}").set_registered_model_alias("pullback-gan", "champion", "1")
 
 
 def test_the_last_model_is_registered_and_a_later_one_is_its_next_version(root, monkeypatch):
@@ -62,11 +74,36 @@ def test_what_cannot_be_registered_is_told_in_one_sentence(root):
     assert "MLflow refuses" in str(result.output or result.exception)
 
 
+@pytest.mark.parametrize("wanted", ["champion", "1"])
+def test_a_version_brings_all_parts_of_its_model(root, tmp_path_factory, wanted):
+    train()
+    trained = {path.name: path.read_bytes() for path in Path("models/gan").iterdir()}
+    register("gan", "pullback-gan")
+    champion(root)
+    version, folder = fetch("pullback-gan", wanted, tmp_path_factory.mktemp("weights"))
+    assert version == "1"
+    assert trained.keys() == {"generator.safetensors", "discriminator.safetensors"}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == trained
+
+
+def test_what_cannot_be_fetched_is_told_in_one_sentence(root, tmp_path):
+    with pytest.raises(UserError, match=r"^sqlite:.* has no model 'digits' with the version or alias 'champion'; see "):
+        fetch("digits", "champion", tmp_path)
+    train(keep=False)
+    register("gan", "digits")
+    for wanted in ("champion", "2", "a/b"):
+        with pytest.raises(UserError, match=rf"has no model 'digits' with the version or alias '{wanted}'; see "):
+            fetch("digits", wanted, tmp_path)
+    with pytest.raises(UserError, match=r"^version 1 of 'digits' holds only an exported program, as it was trained "):
+        fetch("digits", "1", tmp_path)
+
+
 def test_a_server_without_this_project_draws_images_and_refuses_what_is_no_latent(root, serve):
     train()
-    register("gan", "digits")
+    register("gan", "pullback-gan")
+    champion(root)
     url = serve(
-        "models", "serve", "--model-uri", "models:/digits/1", "--env-manager", "local",
+        "models", "serve", "--model-uri", "models:/pullback-gan@champion", "--env-manager", "local",
         MLFLOW_TRACKING_URI=f"sqlite:///{root / 'mlflow.db'}",
     )  # fmt: skip
     random = np.random.default_rng(0)

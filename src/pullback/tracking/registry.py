@@ -1,10 +1,15 @@
 """How does a model that the pipeline has trained get a name and a version, by which others ask for it?"""
 
+from pathlib import Path
+
 from pullback import files
 from pullback.errors import UserError
 from pullback.tracking._earlier import SKIPPED, known
 from pullback.tracking.places import runs_path, store_uri
 from pullback.tracking.store import connect, locked
+
+WEIGHTS = "extra_files"  # MLflow's name of the folder of what is kept beside the exported program
+UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter is MLflow's word for a missing alias
 
 
 def register(model: str, name: str, run_id: str | None = None) -> str:
@@ -41,3 +46,34 @@ def register(model: str, name: str, run_id: str | None = None) -> str:
             name, f"models:/{last.model_id}", last.source_run_id, model_id=last.model_id
         )
     return str(version.version)
+
+
+def fetch(name: str, wanted: str, folder: Path) -> tuple[str, Path]:
+    """Brings a version of `name`, an alias or a number, into `folder`; returns its number and where its weights lie.
+
+    Raises:
+        UserError: there is no such name, alias or version, or no weights were kept with it.
+    """
+    with locked():
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        client = connect()
+        find = client.get_model_version if wanted.isdigit() else client.get_model_version_by_alias
+        try:
+            version = str(find(name, wanted).version)
+        except MlflowException as error:
+            if error.error_code not in UNKNOWN:
+                raise
+            raise UserError(
+                f"{store_uri()} has no model {name!r} with the version or alias {wanted!r}; see its models in "
+                "`pullback ui`, or run `pullback register`"
+            ) from error
+        source = client.get_model_version_download_uri(name, version)
+        found = Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=store_uri())) / WEIGHTS
+    if not found.is_dir():
+        raise UserError(
+            f"version {version} of {name!r} holds only an exported program, as it was trained before weights were kept "
+            "with it; name another version, or train the model again"
+        )
+    return version, found

@@ -139,13 +139,21 @@ class Run:
             self._client.log_inputs(run_id, datasets=[DatasetInput(data)])
 
     @lasting
-    def model(self, name: str, module: "torch.nn.Module", input_example: NDArray[np.float32], step: int) -> str:
+    def model(
+        self,
+        name: str,
+        module: "torch.nn.Module",
+        input_example: NDArray[np.float32],
+        step: int,
+        weights: Sequence[Path] = (),
+    ) -> str:
         """Logs `module` as an exported program, which needs none of this project's code, and returns its id.
 
         Args:
             module: is moved to the CPU and set to evaluation; as it trains it would answer differently by batch.
             input_example: inputs (n, …) with n >= 2, since the export of a batch of one accepts no other size.
             step: of the training; the metrics of that step stand beside the model.
+            weights: files of all parts of the model, from which this project can build the whole of it again.
         """
         import mlflow
         import torch
@@ -169,6 +177,7 @@ class Run:
             serialization_format="pt2",
             signature=infer_signature(input_example, output),
             input_example=input_example,
+            extra_files=[str(path.absolute()) for path in weights],
             pip_requirements=[f"torch=={torch.__version__.split('+')[0]}", f"numpy=={np.__version__}"],  # else 7 s
         ).model_id
         self._client.log_outputs(self.parent_id, models=[LoggedModelOutput(self.model_id, step)])
