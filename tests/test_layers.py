@@ -50,6 +50,7 @@ LAYERS = {
     "progress": [],
     "snapshot": ["config", "digests", "download", "files", "plugins", "tracking"],
     "drift": ["config", "evaluation"],
+    "output": ["files", "pictures", "progress"],
 }
 FREE = [
     "cli",
@@ -66,6 +67,7 @@ FREE = [
     "space",
     "study",
     "translation",
+    "weights",
 ]  # they put the pieces together, as the stages do
 
 # Modules of others -> the only ones of ours that may import them.
@@ -77,12 +79,12 @@ RESERVED = {
         "_torchvision",
         "data",
         "embedding",
-        "features",
+            "features",
         "files",
         "fitting",
         "generation",
         "models",
-        "sampling",
+                "sampling",
         "selection",
         "space",
         "tracking",

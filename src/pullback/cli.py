@@ -187,28 +187,46 @@ def _print_as_far_as_possible() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
+Model = Annotated[str, typer.Option(help="One that the pipeline has trained, or a folder such as models/gan/last.")]
+Alias = Annotated[
+    str | None,
+    typer.Option(help="Of pullback-MODEL in MLflow's registry, such as champion, or a version; if none, models/MODEL."),
+]
+Labels = Annotated[str | None, typer.Option(help="Classes for the images in turn, such as 3,5.")]
+Out = Annotated[
+    Path, typer.Option(help="A folder (a .png per image), an .npy (uint8), or a .png (all images in one picture).")
+]
+
+
 @app.command()
 def generate(
-    out: Annotated[Path, typer.Argument(help="A .png becomes a grid, a .npy an array uint8 (n, c, h, w).")],
-    model: Annotated[str, typer.Option(help="A model that the pipeline has trained.")] = "gan",
+    model: Model = "gan",
+    alias: Alias = None,
     method: Annotated[
-        str | None, typer.Option(help="A sampling method listed for it in params.yaml; if none, the first.")
+        str | None, typer.Option(help="A sampling method listed for it in params.yaml, or prior; if none, the first.")
     ] = None,
     n: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
-    labels: Annotated[
-        str, typer.Option(help="Classes for the images in turn, such as 3,5; if none, as in the training set.")
-    ] = "",
+    labels: Labels = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same images.")] = 0,
+    out: Out = Path("generated.png"),
 ) -> None:
-    """Draw new images from a trained model."""
-    from pullback.generation import generate_to
+    """Draw new images from a trained model, of classes as in the training set unless --labels names some."""
+    from pullback import output, weights
+    from pullback.generation import generated
 
     with _sentences():
-        used = generate_to(out, model, method, n, seed, _numbers("--labels", labels) if labels else [])
-        print(f"{n} images from {model} ({used}, seed {seed}) are in {out}")
+        output.check(out, n)
+        loaded = weights.load(model, alias)
+        drawn = generated(loaded.model, loaded.name, method, n, seed, _numbers("--labels", labels))
+        classes = (f"-class{label}" if label >= 0 else "" for label in drawn.labels)
+        names = map("".join, zip(output.numbers(n), classes, strict=True))
+        output.write(out, drawn.images, n, names)
+        print(f"{n} images from {loaded.origin} ({drawn.method}, seed {seed}) are in {out}")
 
 
-def _numbers(option: str, labels: str) -> list[int]:
+def _numbers(option: str, labels: str | None) -> list[int]:
+    if labels is None:
+        return []
     try:
         return [int(label) for label in labels.split(",")]
     except ValueError:

@@ -1,7 +1,8 @@
-"""How does one get images out of a model that the pipeline has trained?"""
+"""Which images does one get out of a model that the pipeline has trained? Those of a method, labels and a seed."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,11 +11,10 @@ from numpy.typing import NDArray
 from pullback import config, files, plugins
 from pullback.errors import UserError
 from pullback.models._model import Model, draw, labels_like
-from pullback.pictures import enlarged, grid
 from pullback.sampling._sampler import Sampler
-from pullback.training import checkpoint
 
 BATCH = 256  # images
+TRAIN = Path("data/images/train")
 
 
 def batches(
@@ -46,38 +46,45 @@ def labels_in_turn(asked: Sequence[int], n: int, name: str, classes: int) -> NDA
     return np.resize(np.array(asked, np.int64), n)
 
 
-def generate_to(out: Path, name: str, method: str | None, n: int, seed: int, asked: Sequence[int] = ()) -> str:
-    """Writes `n` images of models/NAME, drawn by `method`, to `out`: a grid (.png) or an array (.npy).
+class Generated(NamedTuple):
+    """Images uint8 (≤ 256, c, h, w) at a time, the label of each int64 (n,), -1 = none, and the method's name."""
+
+    images: Iterator[NDArray[np.uint8]]
+    labels: NDArray[np.int64]
+    method: str
+
+
+def generated(model: Model, name: str, method: str | None, n: int, seed: int, asked: Sequence[int] = ()) -> Generated:
+    """`n` images of the model `name`, drawn by `method` while they are asked for.
 
     Their labels are those of `asked` in turn; if none are, each class has its share of the training set. Without a
-    `method` it is the first that params.yaml lists for the model; returns its name.
+    `method` it is the first that params.yaml lists for the model.
 
     Raises:
-        UserError: no such model, method or label, or another kind of file.
+        UserError: no such method or label, or the training images are not there, from which the method learns.
     """
     params = config.read()
-    methods = params.sample.methods.get(name, {})
-    method = method or next(iter(methods), "prior")
+    listed = params.sample.methods.get(name, {})
+    methods = listed | {"prior": listed.get("prior")}  # which every model has
+    method = method or next(iter(methods))
     if method not in methods:
-        raise UserError(f"sample.methods.{name} has no {method!r}; it has {', '.join(methods) or 'nothing'}")
-    if out.suffix not in (".png", ".npy"):
-        raise UserError(f"{out} must end in .png (a grid) or .npy (an array)")
-    model = checkpoint.load(Path("models") / name)
-    train_labels = files.read_array(Path("data/images/train/labels.npy"))
+        raise UserError(f"sample.methods.{name} has no {method!r}; it has {', '.join(methods)}")
     if asked:
         labels = labels_in_turn(asked, n, name, model.classes)
+    elif model.classes:
+        labels = labels_like(_train("labels", "name the classes with --labels"), n, seed, model.classes)
     else:
-        labels = labels_like(train_labels, n, seed, model.classes)
-    train = files.read_array(Path("data/images/train/images.npy"), mmap=True)
-    sampler = plugins.load("sampling", method).sampler(model, train, train_labels, methods[method], params.seed)
-    images = batches(model, sampler, labels, seed, torch.device("cpu"))
-    if out.suffix == ".npy":
-        with files.ArrayWriter(out, train.shape[1:], np.uint8) as writer:
-            for batch in images:
-                writer.append(batch)
-    else:
-        from PIL import Image
+        labels = np.full(n, -1)
+    module = plugins.load("sampling", method)
+    images = train_labels = None
+    if getattr(module, "LEARNS", True):
+        images, train_labels = (_train(part, "choose --method prior") for part in ("images", "labels"))
+    sampler = module.sampler(model, images, train_labels, methods[method], params.seed)
+    return Generated(batches(model, sampler, labels, seed, model.device), labels, method)
 
-        with files.replacing(out) as file:
-            Image.fromarray(enlarged(grid(np.concatenate(list(images))), 512)).save(file, "PNG")
-    return method
+
+def _train(part: str, instead: str) -> NDArray[Any]:
+    path = TRAIN / f"{part}.npy"
+    if not path.is_file():
+        raise UserError(f"{path} is needed but does not exist; run `dvc repro prepare` to make it, or {instead}")
+    return files.read_array(path, mmap=part == "images")

@@ -1,5 +1,6 @@
 """A trained generator gets a version by name, and a server that knows nothing of this project draws from it."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pullback.tracking.registry import fetch, register
 from pullback.tracking.run import stage_run
 from pullback.training import checkpoint
 
+ROOT = Path(__file__).parents[2]
 LATENT, CLASSES = 4, 10
 
 
@@ -84,6 +86,23 @@ def test_a_version_brings_all_parts_of_its_model(root, tmp_path_factory, wanted)
     assert version == "1"
     assert trained.keys() == {"generator.safetensors", "discriminator.safetensors"}
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == trained
+
+
+def test_the_champion_draws_what_it_drew_before_a_later_training(root):
+    shutil.copy(ROOT / "params.yaml", root)
+    train()
+    register("gan", "pullback-gan")
+    champion(root)
+    command = ["generate", "--n", "3", "--labels", "3", "--out"]
+    for out, alias in (("own", []), ("later", []), ("champion", ["--alias", "champion"])):
+        if out == "later":
+            train()
+        result = CliRunner().invoke(app, [*command, f"{out}.npy", *alias])
+        assert result.exit_code == 0, result.exception
+    assert "3 images from version 1 of pullback-gan (prior, seed 0) are in champion.npy" in result.output
+    own, later, old = (np.load(f"{name}.npy") for name in ("own", "later", "champion"))
+    assert (own == old).all()
+    assert (own != later).any()
 
 
 def test_what_cannot_be_fetched_is_told_in_one_sentence(root, tmp_path):

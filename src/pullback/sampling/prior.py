@@ -8,6 +8,8 @@ from torch import Tensor
 from pullback.models._model import Model
 from pullback.sampling._sampler import Sampler
 
+LEARNS = False  # from the training images
+
 
 def sampler(model: Model, images: Any, labels: Any, params: Any, seed: int) -> Sampler:
     """Draws from N(0, I); nothing is learned from `images`."""

@@ -14,6 +14,8 @@ from pullback.config import Positive
 from pullback.models._model import Model
 from pullback.sampling._sampler import Sampler
 
+LEARNS = False  # from the training images
+
 
 class Params(config.Params):
     threshold: Positive = 1.0

@@ -1,0 +1,50 @@
+"""Which weights does a model's name mean? Those of the last training, of a folder, or of a version in the registry."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pullback import config, files
+from pullback.models._model import Model
+from pullback.tracking.registry import fetch
+from pullback.training import checkpoint
+from pullback.training.device import device
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A trained model, ready to sample from.
+
+    model: on the device that `train.accelerator` of params.yaml names.
+    name: of its plug-in, such as "vae".
+    shape: (c, h, w) of its images.
+    origin: in words, where the weights are from.
+    """
+
+    model: Model
+    name: str
+    shape: tuple[int, int, int]
+    origin: str
+
+
+def load(model: str, alias: str | None = None) -> Loaded:
+    """The model of models/MODEL, or of the folder `model` if there is a slash in it.
+
+    With an `alias`, or the number of a version, it is that of pullback-MODEL in MLflow's registry.
+
+    Raises:
+        UserError: there is no such model or version, or its files are not whole.
+    """
+    if not alias:
+        folder = Path(model) if "/" in model else Path("models", model)
+        return _loaded(folder, str(folder))
+    registered = f"pullback-{model}"
+    with tempfile.TemporaryDirectory() as temporary:
+        version, weights = fetch(registered, alias, Path(temporary))
+        return _loaded(weights, f"version {version} of {registered}")
+
+
+def _loaded(folder: Path, origin: str) -> Loaded:
+    model = checkpoint.load(folder, device(config.read().train.accelerator))
+    header = files.read_header(next(folder.glob("*.safetensors")))
+    return Loaded(model, header["name"], tuple(header["shape"]), origin)
