@@ -195,3 +195,11 @@ def test_a_damaged_zip_is_told_while_it_is_read(tmp_path):
 def test_the_content_tells_npy_from_npz(tmp_path, ending, other):
     path = renamed(saved(tmp_path / f"x{ending}", pixels()), other)
     assert np.array_equal(Images(path)[:], pixels())
+
+
+def test_images_of_any_size_become_squares_of_the_size_asked_for(tmp_path):
+    Image.new("RGB", (12, 9), (200, 0, 0)).save(tmp_path / "a.png")
+    Image.new("L", (30, 40), 90).save(tmp_path / "b.png")
+    images = Images(tmp_path, channels=3, size=6)
+    assert images.shape == (3, 6, 6)
+    assert (images[:] == np.array([[200, 0, 0], [90, 90, 90]])[:, :, None, None]).all()

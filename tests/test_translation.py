@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from coder import Coder, first, of_codes
 from PIL import Image
-from torch import Tensor, nn
 from typer.testing import CliRunner
-from untrained import Untrained
 
 from pullback import cli, files
 from pullback.errors import UserError
@@ -17,38 +16,6 @@ from pullback.training import checkpoint
 from pullback.translation import class_means, read, translate, translate_to
 
 ROOT = Path(__file__).parents[1]
-
-
-class Coder(Untrained):
-    """Two pixels of an image are its code; a conditional model adds the class, in tenths, to the first one."""
-
-    latent_dim = 2
-
-    def __init__(self, classes: int = 0, encodes: bool = True) -> None:
-        super().__init__()
-        self.classes, self.encodes = classes, encodes
-
-    def _offset(self, labels: Tensor) -> Tensor:
-        return torch.stack([labels / 10, torch.zeros(len(labels))], 1) if self.classes else torch.zeros(len(labels), 2)
-
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return nn.functional.pad(latents + self._offset(labels), (0, 62)).view(-1, 1, 8, 8)
-
-    def posterior(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor] | None:
-        code = images.flatten(1)[:, :2] - self._offset(labels)
-        return (code, torch.ones_like(code)) if self.encodes else None
-
-
-def of_codes(*codes: tuple[float, float]) -> np.ndarray:
-    """Images uint8 (n, 1, 8, 8) whose first two pixels, in [-1, 1], are these."""
-    images = np.full((len(codes), 1, 8, 8), 50, np.uint8)
-    images[:, 0, 0, :2] = np.rint((np.array(codes) + 1) * 127.5)
-    return images
-
-
-def first(images: np.ndarray) -> np.ndarray:
-    """The first two pixels of images (…, 1, 8, 8) in [-1, 1]."""
-    return images[..., 0, 0, :2] / 127.5 - 1
 
 
 def test_means_are_those_of_each_class_and_images_without_one_count_nowhere():
@@ -176,7 +143,7 @@ def test_what_cannot_be_translated_is_told(workspace, path, out, kinds, message)
 @pytest.mark.parametrize("classes", [0, 2])
 def test_a_model_without_an_encoder_is_told(workspace, monkeypatch, classes):
     monkeypatch.setattr(checkpoint, "load", lambda folder: Coder(classes, encodes=False))
-    with pytest.raises(UserError, match="without an encoder cannot translate images; choose one that has it"):
+    with pytest.raises(UserError, match="without an encoder cannot read images; choose one that has it"):
         translate_to(Path("zero.png"), Path("out.png"), "gan", 0, [1])
 
 

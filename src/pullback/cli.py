@@ -3,6 +3,7 @@
 Only what a command needs is imported, inside it, so that `pullback --help` answers at once.
 """
 
+import math
 import os
 import socket
 import sys
@@ -222,6 +223,32 @@ def generate(
         names = map("".join, zip(output.numbers(n), classes, strict=True))
         output.write(out, drawn.images, n, names)
         print(f"{n} images from {loaded.origin} ({drawn.method}, seed {seed}) are in {out}")
+
+
+@app.command()
+def reconstruct(
+    images: Annotated[Path, typer.Argument(help="A folder or zip of images of any size, or an .npy or .npz.")],
+    model: Model = "vae",
+    alias: Alias = None,
+    labels: Labels = None,
+    out: Out = Path("reconstructed.png"),
+) -> None:
+    """Show what is left of images after encoding and decoding; a .png has each image beside it."""
+    from pullback import output, weights
+    from pullback.reconstruction import reconstructed
+    from pullback.sets import Images
+
+    with _sentences():
+        loaded = weights.load(model, alias)
+        given = Images(images, channels=loaded.shape[0], size=loaded.shape[1])
+        beside = out.suffix == ".png"
+        count = (1 + beside) * len(given)
+        output.check(out, count)
+        pairs = reconstructed(loaded.model, loaded.name, given, _numbers("--labels", labels))
+        names = (f"{number}-{Path(given.name(i)).stem}" for i, number in enumerate(output.numbers(len(given))))
+        columns = 2 * math.ceil(math.sqrt(len(given) / 2))
+        output.write(out, (pair if beside else pair[:, 1] for pair in pairs), count, names, columns)
+        print(f"{len(given)} images of {images}, rebuilt by {loaded.origin}, are in {out}")
 
 
 def _numbers(option: str, labels: str | None) -> list[int]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pullback.data._decode import EXTENSIONS, BrokenImage, decode, has_colour, is_image, to_channels
+from pullback.data._images import square
 from pullback.errors import UserError, refused
 from pullback.evaluation._set import Set
 
@@ -25,20 +26,22 @@ KINDS = "a folder or zip of images, or an .npy or .npz"
 class Images:
     """n images of one size: `len`, `shape` (c, h, w), and slices as uint8 (b, c, h, w)."""
 
-    def __init__(self, path: Path, channels: int | None = None) -> None:
+    def __init__(self, path: Path, channels: int | None = None, size: int | None = None) -> None:
         """Opens a folder or zip of image files, or an .npy or .npz of uint8 (n, c, h, w), (n, h, w, c) or (n, h, w).
 
-        `channels`, 1 or 3, is what grey and colours are brought to; None = 3 if any image has colours.
+        `channels`, 1 or 3, is what grey and colours are brought to; None = 3 if any image has colours. `size` is that
+        of the squares that images of any size become, as `prepare` makes them; None = all are of one size, and keep it.
 
         Raises:
             UserError: no such path; no images in it (and how many other files); another type or shape; fewer than two
                 images; values 0 and 1. While reading: a file that cannot be decoded, or of another size.
         """
-        self.path = path
-        self._images = _Array(path) if path.suffix in (".npy", ".npz") else _Files(path)
+        self.path, self._size = path, size
+        self._images = _Array(path) if path.suffix in (".npy", ".npz") else _Files(path, of_one_size=not size)
         if len(self._images) < 2:
             raise UserError(f"{path} holds {len(self._images)} image, but a set needs at least 2; give more")
-        self.shape = (channels or self._images.channels(), *self._images[0].shape[1:])
+        height, width = (size, size) if size else self._images[0].shape[1:]
+        self.shape = (channels or self._images.channels(), height, width)
         if self[:256].max() == 1:
             raise UserError(f"{path} holds the values 0 and 1, but images are 0 to 255; multiply them by 255")
 
@@ -47,7 +50,10 @@ class Images:
 
     def __getitem__(self, rows: slice) -> NDArray[np.uint8]:
         images = map(self._images.__getitem__, range(len(self))[rows])
-        return np.stack([to_channels(image, self.shape[0]) for image in images])
+        return np.stack([self._fitted(to_channels(image, self.shape[0])) for image in images])
+
+    def _fitted(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return square(image[None], self._size)[0] if self._size else image
 
     def name(self, i: int) -> str:
         """By what a person knows image i: the name of its file, or its row."""
@@ -98,8 +104,9 @@ class _Array:
 class _Files:
     """Image i, (1 or 3, h, w), of the files in a folder or zip, by the order of their names."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, of_one_size: bool) -> None:
         self._path, self._archive = path, None if path.is_dir() else _archive(path)
+        self._of_one_size = of_one_size
         entries = (
             [entry.filename for entry in self._archive.infolist() if not entry.is_dir()]
             if self._archive
@@ -123,7 +130,7 @@ class _Files:
             raise UserError(f"{self._path}: {name} cannot be decoded ({error}); mend it or take it out") from error
         if i == 0:
             self._size = image.shape[1:]
-        if image.shape[1:] != self._size:
+        if self._of_one_size and image.shape[1:] != self._size:
             (h, w), (height, width) = image.shape[1:], self._size
             raise UserError(
                 f"{self._path}: {name} is {w} x {h} pixels but {self._names[0]} is {width} x {height}; "

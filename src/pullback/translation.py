@@ -58,7 +58,7 @@ def encoded(model: Model, images: NDArray[np.uint8], labels: NDArray[np.int64]) 
     """The codes (n, d) of images uint8 (n, c, h, w), each encoded with its label; raises `UserError` as `translate`."""
     found = [each[0] for each in posteriors(model, images, labels) if each]
     if not found:
-        raise UserError("a model without an encoder cannot translate images; choose one that has it, such as vae")
+        raise UserError("a model without an encoder cannot read images; choose one that has it, such as vae")
     return torch.cat(found)
 
 
