@@ -197,6 +197,7 @@ Labels = Annotated[str | None, typer.Option(help="Classes for the images in turn
 Out = Annotated[
     Path, typer.Option(help="A folder (a .png per image), an .npy (uint8), or a .png (all images in one picture).")
 ]
+Pictures = Annotated[Path | None, typer.Argument(help="A picture, or an .npy of images uint8 (n, c, h, w).")]
 
 
 @app.command()
@@ -223,6 +224,36 @@ def generate(
         names = map("".join, zip(output.numbers(n), classes, strict=True))
         output.write(out, drawn.images, n, names)
         print(f"{n} images from {loaded.origin} ({drawn.method}, seed {seed}) are in {out}")
+
+
+@app.command()
+def interpolate(
+    first: Pictures = None,
+    last: Pictures = None,
+    model: Model = "vae",
+    alias: Alias = None,
+    n: Annotated[int, typer.Option(min=1, help="How many paths between draws.")] = 8,
+    steps: Annotated[int, typer.Option(min=2, help="Images on each path, both ends included.")] = 9,
+    way: Annotated[Literal["straight", "geodesic"], typer.Option(help="Through the latent space.")] = "straight",
+    labels: Labels = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same draws.")] = 0,
+    out: Out = Path("interpolated.png"),
+) -> None:
+    """Show what lies between two images, or between draws from a model: one row per path."""
+    from pullback import morphing, output, weights
+
+    with _sentences():
+        if first and not last:
+            raise UserError(f"{first} is one end of a path; give the other one, too, or none for paths between draws")
+        loaded, asked = weights.load(model, alias), _numbers("--labels", labels)
+        if first and last:
+            n, ends = morphing.between_images(loaded, first, last, asked)
+        else:
+            ends = morphing.between_draws(loaded, n, seed, asked)
+        output.check(out, n * steps)
+        names = (f"{path}-{step}" for path in output.numbers(n) for step in output.numbers(steps))
+        output.write(out, morphing.paths(loaded.model, ends, steps, way), n * steps, names, columns=steps)
+        print(f"{n} {way} paths of {steps} images, by {loaded.origin}, are in {out}")
 
 
 @app.command()

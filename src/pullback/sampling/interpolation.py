@@ -88,14 +88,20 @@ def strips(
 
     found = defaultdict(list)
     for (first, last), (a, b), kind in zip(ends, latents, kinds, strict=True):
-        wanted = kind.expand(STEPS)
         if codes is not None:
             found["pixels"].append(to_pixels(straight(first, last, STEPS)).cpu().numpy())
-        found["straight"].append(draw(model, straight(a, b, STEPS), wanted))
-        fine = FINER * (STEPS - 1) + 1
-        shortest = geodesic(partial(model.generate, labels=kind.expand(fine)), a, b, fine)[::FINER]
-        found["geodesic"].append(draw(model, shortest, wanted))
+        for way in ("straight", "geodesic"):
+            found[way].append(walk(model, a, b, kind, STEPS, way))
     return asked, {kind: np.stack(paths) for kind, paths in found.items()}
+
+
+def walk(model: Model, a: Tensor, b: Tensor, kind: Tensor, steps: int, way: str) -> NDArray[np.uint8]:
+    """Images uint8 (steps, c, h, w) of the class `kind` () from `a` to `b` (d,), on the `way` straight or geodesic."""
+    if way == "straight":
+        return draw(model, straight(a, b, steps), kind.expand(steps))
+    fine = FINER * (steps - 1) + 1
+    shortest = geodesic(partial(model.generate, labels=kind.expand(fine)), a, b, fine)[::FINER]
+    return draw(model, shortest, kind.expand(steps))
 
 
 def choose(labels: NDArray[np.int64], seed: int, *, within: bool) -> NDArray[np.int64]:
