@@ -55,6 +55,7 @@ LAYERS = {
 FREE = [
     "cli",
     "embedding",
+    "export",
     "fitting",
     "generation",
     "humans",
@@ -81,7 +82,8 @@ RESERVED = {
         "_torchvision",
         "data",
         "embedding",
-            "features",
+        "export",
+        "features",
         "files",
         "fitting",
         "generation",

@@ -282,6 +282,23 @@ def reconstruct(
         print(f"{len(given)} images of {images}, rebuilt by {loaded.origin}, are in {out}")
 
 
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="An .onnx, or a .pt2 for torch.export.load.")],
+    model: Model = "gan",
+    alias: Alias = None,
+) -> None:
+    """Write a model as a program from latents to images that needs none of this project, and check it."""
+    from pullback import weights
+    from pullback.export import check, export
+
+    with _sentences():
+        check(out)
+        loaded = weights.load(model, alias)
+        off = export(loaded.model, out)
+        print(f"{loaded.origin} is in {out}; its images differ from the model's by at most {off:.1g}")
+
+
 def _numbers(option: str, labels: str | None) -> list[int]:
     if labels is None:
         return []
