@@ -176,6 +176,12 @@ def test_tables_mlflow_and_the_delivered_weights_agree(whole):
         assert [value for _, value in curves[f"repeat1.{key}"]] != values
 
 
+def test_the_delivered_weights_are_in_mlflow_beside_the_program(whole):
+    kept = {path.name: path.read_bytes() for path in whole.folder.glob("artifacts/**/extra_files/*")}
+    assert kept == {path.name: path.read_bytes() for path in whole.folder.glob("models/gan/*.safetensors")}
+    assert len(kept) == 2
+
+
 def test_the_pace_is_recorded_while_it_trains(whole):
     run = whole.last_run()
     for key in ("system/images_per_second", "system/repeat1.images_per_second"):
