@@ -53,3 +53,9 @@ def test_the_model_meant_is_loaded(workspace, name, alias, folder, origin):
 def test_a_model_that_is_not_there_is_told(workspace):
     with pytest.raises(UserError, match=r"^models/gan holds no model \(no \.safetensors file\); run `dvc repro` to"):
         weights.load("gan")
+
+
+def test_weights_of_another_kind_are_told(workspace):
+    files.write_tensors(workspace / "models/extractor/classifier.safetensors", {}, {"map": "classifier"})
+    with pytest.raises(UserError, match=r"^models/extractor holds weights of another kind; name the folder of a model"):
+        weights.load("extractor")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pullback import config, files
+from pullback.errors import UserError
 from pullback.models._model import Model
 from pullback.tracking.registry import fetch
 from pullback.training import checkpoint
@@ -45,6 +46,9 @@ def load(model: str, alias: str | None = None) -> Loaded:
 
 
 def _loaded(folder: Path, origin: str) -> Loaded:
+    part = next(folder.glob("*.safetensors"), None)
+    header = files.read_header(part) if part else {}
+    if part and "name" not in header:
+        raise UserError(f"{folder} holds weights of another kind; name the folder of a model, such as models/gan")
     model = checkpoint.load(folder, device(config.read().train.accelerator))
-    header = files.read_header(next(folder.glob("*.safetensors")))
     return Loaded(model, header["name"], tuple(header["shape"]), origin)
