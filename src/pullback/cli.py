@@ -220,8 +220,8 @@ def generate(
         output.check(out, n)
         loaded = weights.load(model, alias)
         drawn = generated(loaded.model, loaded.name, method, n, seed, _numbers("--labels", labels))
-        classes = (f"-class{label}" if label >= 0 else "" for label in drawn.labels)
-        names = map("".join, zip(output.numbers(n), classes, strict=True))
+        numbered = zip(output.numbers(n), drawn.labels, strict=True)
+        names = (f"{number}-class{label}" if label >= 0 else number for number, label in numbered)
         output.write(out, drawn.images, n, names)
         print(f"{n} images from {loaded.origin} ({drawn.method}, seed {seed}) are in {out}")
 

@@ -69,18 +69,21 @@ def generated(model: Model, name: str, method: str | None, n: int, seed: int, as
     method = method or next(iter(methods))
     if method not in methods:
         raise UserError(f"sample.methods.{name} has no {method!r}; it has {', '.join(methods)}")
-    if asked:
-        labels = labels_in_turn(asked, n, name, model.classes)
-    elif model.classes:
-        labels = labels_like(_train("labels", "name the classes with --labels"), n, seed, model.classes)
-    else:
-        labels = np.full(n, -1)
     module = plugins.load("sampling", method)
     images = train_labels = None
     if getattr(module, "LEARNS", True):
         images, train_labels = (_train(part, "choose --method prior") for part in ("images", "labels"))
+    labels = _labels(model, name, n, seed, asked)
     sampler = module.sampler(model, images, train_labels, methods[method], params.seed)
     return Generated(batches(model, sampler, labels, seed, model.device), labels, method)
+
+
+def _labels(model: Model, name: str, n: int, seed: int, asked: Sequence[int]) -> NDArray[np.int64]:
+    if asked:
+        return labels_in_turn(asked, n, name, model.classes)
+    if not model.classes:
+        return np.full(n, -1)
+    return labels_like(_train("labels", "name the classes with --labels"), n, seed, model.classes)
 
 
 def _train(part: str, instead: str) -> NDArray[Any]:
