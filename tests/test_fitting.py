@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
 from ruamel.yaml import YAML
 
 from pullback import config, files
@@ -177,7 +178,9 @@ def test_tables_mlflow_and_the_delivered_weights_agree(whole):
 
 
 def test_the_delivered_weights_are_in_mlflow_beside_the_program(whole):
-    kept = {path.name: path.read_bytes() for path in whole.folder.glob("artifacts/**/extra_files/*")}
+    model_id = files.read_json(whole.folder / "runs/train/gan.json")["model_id"]
+    logged = Path(local_file_uri_to_path(whole.client.get_logged_model(model_id).artifact_location))
+    kept = {path.name: path.read_bytes() for path in (logged / "extra_files").iterdir()}
     assert kept == {path.name: path.read_bytes() for path in whole.folder.glob("models/gan/*.safetensors")}
     assert len(kept) == 2
 
