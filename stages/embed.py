@@ -7,6 +7,7 @@ from pathlib import Path
 from pullback import files, plugins
 from pullback.embedding import embed_to
 from pullback.pipeline import stage
+from pullback.training.device import count, device
 
 EXTRACTOR = Path("models/extractor")
 
@@ -17,6 +18,7 @@ def main(name: str) -> None:
     this, before = ("embed-real", "prepare") if name == "real" else (f"embed@{name}", f"sample@{name}")
     keys = ["features.name", "train.accelerator", "train.devices"]
     with stage(this, keys=keys, reads=["extractor", before], writes=[out]) as run:
+        run.devices = count(device(run.params.train.accelerator).type, run.params.train.devices)
         for path in sorted(source.rglob("images.npy")):
             part = path.parent.relative_to(source)
             embed_to(

@@ -17,15 +17,16 @@ from pullback.training.requests import stop_requests
 def main(name: str) -> None:
     out = Path("models") / name
     keys = [
-        "seed", f"models.{name}", "features.name", "train.repeats", "train.accelerator", "train.devices", "train.nodes",
-        "train.strategy", "train.precision", "train.compile", "train.log_every", "train.grid_every",
-        "train.evaluate_every", "train.evaluate_images",
+        "seed", f"models.{name}", "features.name", "train.repeats", "train.start", "train.start_budget",
+        "train.accelerator", "train.devices", "train.nodes", "train.strategy", "train.precision", "train.compile",
+        "train.log_every", "train.grid_every", "train.evaluate_every", "train.evaluate_images",
     ]  # fmt: skip
     with (
         stage(f"train@{name}", keys=keys, reads=["prepare", "extractor"], writes=[out]) as run,
         stop_requests() as stop,
     ):
         fitting = Fitting(run, name)
+        run.devices = fitting.fabric.world_size
         with kept(run.name, fitting.depends, fitting.fabric.broadcast) as folder, about(f"models.{name}"):
             fitting.sign(folder)
             try:

@@ -244,5 +244,5 @@ def test_a_misspelt_key_in_a_list_of_blocks_is_told():
 
 
 def test_a_gate_rule_for_a_score_that_will_not_exist_is_told():
-    told = message("retrain.gate", [{"score": "gan.prior.fidd"}])
+    told = message("retrain.gate", [{"metric": "gan.prior.fidd", "direction": "better"}])
     assert "'gan.prior.fidd' is no score of this pipeline; try 'gan.prior.fid'" in told

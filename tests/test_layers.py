@@ -64,6 +64,8 @@ FREE = [
     "reconstruction",
     "reproduce",
     "retrain",
+    "retraining",
+    "revisions",
     "score",
     "selection",
     "sets",

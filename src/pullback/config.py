@@ -11,7 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    create_model,
+)
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML, YAMLError
 
@@ -92,6 +101,8 @@ class Features(Params):
 class Train(Params):
     models: Annotated[list[ModelName], Field(min_length=1)]
     repeats: Count = 1
+    start: str | None = None
+    start_budget: Annotated[float, Field(gt=0, le=1)] = 0.25
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Annotated[int | Literal["auto"], BeforeValidator(_devices)] = 1
     nodes: Count = 1
@@ -130,7 +141,8 @@ class Report(Params):
 
 
 class GateRule(Params):
-    score: str
+    metric: str
+    direction: Literal["better", "not_worse", "at_least", "at_most"]
     margin: Annotated[float, Field(allow_inf_nan=False)] = 0.0
 
 
@@ -142,7 +154,13 @@ class MaxDrift(Params):
     kid: NonNegative | None = 0.05
 
 
-class Retrain(Params):
+# `from` is a word of Python, so no field of a class body can have that name.
+_From = create_model("_From", __base__=Params, **{"from": (Literal["scratch", "champion"], "scratch")})  # type: ignore
+
+
+class Retrain(_From):  # type: ignore[valid-type, misc] # made by a call
+    push: bool = False
+    notify: str | None = None
     max_drift: MaxDrift = MaxDrift()
     gate: Annotated[list[GateRule], Field(min_length=1)]
 
@@ -150,6 +168,7 @@ class Retrain(Params):
 class Tracking(Params):
     experiment: Annotated[str, Field(min_length=1)] = "pullback"
     offline: bool = False
+    device_watts: NonNegative = 100.0
 
 
 class Config(Params):
@@ -174,14 +193,34 @@ def read(path: Path = Path("params.yaml")) -> Config:
     Raises:
         UserError: the file is missing or no YAML mapping, or a key or value breaks a rule; one line per mistake.
     """
+    return parse(_content(path), str(path))
+
+
+class Nightly(Params):
+    """What retraining must know to see whether there are new data."""
+
+    data: Data
+    retrain: Retrain
+
+
+def read_nightly(path: Path = Path("params.yaml")) -> Nightly:
+    """These blocks alone: without the plug-ins, whose import takes more than a second; raises as `read` does."""
+    content = _content(path)
+    try:
+        return Nightly.model_validate({key: content[key] for key in Nightly.model_fields})
+    except (ValidationError, KeyError, TypeError):
+        read(path)  # says what is wrong
+        raise
+
+
+def _content(path: Path) -> Any:
     try:
         # YAML 1.2, as DVC reads it: in PyYAML's YAML 1.1 a learning rate of 2e-4 is a string.
-        content = YAML(typ="safe").load(Path(path))
+        return YAML(typ="safe").load(Path(path))
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; run from the folder that holds it") from error
     except YAMLError as error:
         raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
-    return parse(content, str(path))
 
 
 def parse(content: Any, where: str = "params.yaml") -> Config:
@@ -201,10 +240,21 @@ def parse(content: Any, where: str = "params.yaml") -> Config:
         raise UserError(f"{where}: features.maps.{name} is missing; features.name is {name!r}, so give its block")
     scores = directions(config)
     for rule in config.retrain.gate:
-        if rule.score not in scores:
-            near = get_close_matches(rule.score, scores, n=1) or list(scores)
-            raise UserError(f"{where}: retrain.gate: {rule.score!r} is no score of this pipeline; try {near[0]!r}")
+        if rule.metric not in scores:
+            near = get_close_matches(rule.metric, scores, n=1) or list(scores)
+            raise UserError(f"{where}: retrain.gate: {rule.metric!r} is no score of this pipeline; try {near[0]!r}")
+        if rule.direction == "better" and rule.metric.split(".")[2] not in _paired(config):
+            raise UserError(
+                f"{where}: retrain.gate: {rule.metric} has no interval of a paired difference, which the direction "
+                "better asks for; use not_worse with a negative margin"
+            )
     return config
+
+
+def _paired(config: Config) -> set[str]:
+    """The scores whose difference between two sets has an interval."""
+    metrics = [plugins.load("evaluation", name) for name in config.evaluate.metrics]
+    return {score for metric in metrics if hasattr(metric, "left_out") for score in metric.BETTER}
 
 
 def directions(config: Config) -> dict[str, Literal["lower", "higher"]]:

@@ -9,15 +9,17 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pullback import files, plugins
+from pullback import files, plugins, revisions
+from pullback.config import Train
 from pullback.errors import UserError, about
-from pullback.models._model import ImagesFromLatents, ModelParams, count_classes, judged
+from pullback.models._model import ImagesFromLatents, Model, ModelParams, count_classes, judged
 from pullback.pictures import enlarged, grid
 from pullback.pipeline import SIGNATURE, Stage, path, rank
 from pullback.progress import bar
@@ -41,7 +43,7 @@ class Fitting:
     def __init__(self, run: Stage, name: str) -> None:
         self.run, self.name = run, name
         self.settings = run.params.train
-        self.params: ModelParams = run.params.models[name]  # type: ignore[assignment] # of the plug-in's own class
+        self.params = _within_budget(run.params.models[name], self.settings)  # type: ignore[arg-type] # its own class
         self.images, self.labels = _read("train")
         with about(f"models.{name}"):
             classes = count_classes(self.params.conditional, self.labels)
@@ -84,6 +86,8 @@ class Fitting:
         torch.manual_seed(seed)
         classes = self.description["classes"]
         model = plugins.load("models", self.name).build(self.params, self.images.shape[1:], classes)
+        if self.settings.start:
+            start_from(self.settings.start, self.name, model)
         saved = kept / f"seed-{seed}.safetensors"
         with bar(self.run.name, self.params.budget_images, shown=rank() == 0) as progress:
             watch = _Watch(self, f"repeat{repeat}." if repeat else "", model.diagnose, progress)
@@ -216,6 +220,32 @@ class _Watch:
                 self.told.add(illness)
                 self.tracked.tag(f"{self.prefix}diagnosis.{illness}", sentence)
                 warnings.warn(f"after {seen_images} images: {sentence}", stacklevel=2)
+
+
+def _within_budget(params: ModelParams, settings: Train) -> ModelParams:
+    """A training from earlier weights gets a share of the budget."""
+    if not settings.start:
+        return params
+    return params.model_copy(update={"budget_images": max(1, round(params.budget_images * settings.start_budget))})
+
+
+def start_from(revision: str, name: str, model: Model) -> None:
+    """Gives `model` the weights that models/NAME had at a git revision.
+
+    Raises:
+        UserError: there are none, or they are those of other networks.
+    """
+    with TemporaryDirectory() as folder:
+        revisions.fetch(revision, [f"models/{name}"], Path(folder))
+        earlier = checkpoint.load(Path(folder, "models", name))
+    try:
+        for part, network in model.parts.items():
+            network.load_state_dict(earlier.parts[part].state_dict())
+    except (KeyError, RuntimeError) as error:
+        raise UserError(
+            f"train.start: models.{name} has other networks than at revision {revision}; set train.start to null and "
+            "retrain.from to scratch"
+        ) from error
 
 
 def _collapse(scores: list[dict[str, float]]) -> dict[str, str]:

@@ -34,6 +34,8 @@ class Stage:
         self.name, self.params, self.seed, self.tracked = name, params, params.seed, tracked
         self.images = 0
         """How many images the stage has worked through; the stage counts them, for its images per second."""
+        self.devices = 1
+        """How many GPUs, or processes on a CPU, work on it."""
         self.speeds: dict[str, float] = {}
         """More that the stage says of its speed, by name."""
 
@@ -153,7 +155,9 @@ def _record_speed(stage: Stage, seconds: float) -> None:
     if stage.images:
         speed["images_per_second"] = round(stage.images / seconds, 1)
     files.write_json(path("metrics/speed", stage.name, ".json"), speed)
-    stage.tracked.metrics(speed)
+    hours = seconds * stage.devices / 3600
+    energy = hours * stage.params.tracking.device_watts / 1000  # estimated: few machines tell what they draw
+    stage.tracked.metrics(speed | {"device_hours": hours, "energy_kwh": energy})
 
 
 def _value(params: Any, key: str) -> Any:
