@@ -1,5 +1,6 @@
 """How does a model that the pipeline has trained get a name and a version, by which others ask for it?"""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pullback import files
@@ -12,11 +13,12 @@ WEIGHTS = "extra_files"  # MLflow's name of the folder of what is kept beside th
 UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter is MLflow's word for a missing alias
 
 
-def register(model: str, name: str, run_id: str | None = None) -> str:
+def register(model: str, name: str, run_id: str | None = None, tags: Mapping[str, str] = {}) -> str:
     """Makes a trained model the next version of `name` in MLflow's registry; returns that version.
 
     Args:
         run_id: of an execution of the pipeline or of a training; None is the training whose weights are in models/.
+        tags: of the version, from its first moment on.
 
     Raises:
         UserError: there is no such run, or it holds no such model.
@@ -43,7 +45,7 @@ def register(model: str, name: str, run_id: str | None = None) -> str:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         version = client.create_model_version(
-            name, f"models:/{last.model_id}", last.source_run_id, model_id=last.model_id
+            name, f"models:/{last.model_id}", last.source_run_id, dict(tags), model_id=last.model_id
         )
     return str(version.version)
 
