@@ -364,11 +364,39 @@ def register(
 
 @app.command()
 def retrain() -> None:
-    """Fetch the data again, rerun the pipeline, and keep the result only if the gate passes."""
+    """Look for new data, train on them, and keep the result only if the gate passes.
+
+    Exit codes: 0 a better model is in use; 10 no new data; 11 the gate refused; 12 the data drifted, look at them;
+    75 another retraining is running; 1 a failure. Where it is not 0, the model in use is the one that was.
+    """
     from pullback.retrain import retrain as run
 
     with _sentences():
+        _print_as_far_as_possible()
         sys.exit(run())
+
+
+@app.command()
+def rollback(
+    to: Annotated[str | None, typer.Option(help="A version that was the champion; if none, the one before.")] = None,
+    model: Annotated[str | None, typer.Option(help="Whose version that is; if none, the first in params.yaml.")] = None,
+) -> None:
+    """Bring back an earlier champion: its results in git, its outputs by DVC, its alias in the registry."""
+    from pullback.retrain import rollback as run
+
+    with _sentences():
+        _print_as_far_as_possible()
+        sys.exit(run(to, model))
+
+
+@app.command()
+def history() -> None:
+    """Show what retraining has decided about which data, why, at what cost, and who called it."""
+    from pullback.retraining.ledger import entries, told
+
+    with _sentences():
+        _print_as_far_as_possible()
+        print("\n".join(map(told, entries())) or "nothing was decided yet; `pullback retrain` looks for new data")
 
 
 @app.command()

@@ -1,98 +1,232 @@
 """What does a scheduler call every night?
 
-It fetches the data again, reruns the pipeline if they are new, and keeps what the gate passes. Both models are judged
-by the scores in metrics/evaluate: the champion's as committed, the candidate's as just measured. What passes is
-committed; what fails is undone, so that the workspace always holds the champion.
+It looks for new data, trains on them in a copy of the repository, and puts the result into the place of the champion
+only if it is better. It may be called at any time, by several machines, and be killed at any moment: what it finds and
+decides stands in a journal, and the next call first ends what the last one began.
 """
 
-import os
-import subprocess
-import sys
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from filelock import FileLock, Timeout
-from ruamel.yaml import YAML
 
-from pullback import config, files, gate
+from pullback import config, files, snapshot
 from pullback.errors import UserError
+from pullback.retraining import journal, ledger, workspace
+from pullback.retraining.journal import Journal, Outcome
+from pullback.retraining.notice import notify
+from pullback.tracking._processes import sigterm_raises
 from pullback.tracking.places import root
 
-PASSED, FAILED, NOTHING_NEW, REJECTED, BUSY = 0, 1, 10, 11, 75
-RESULTS = ["dvc.lock", "metrics"]
+PASSED, FAILED, NOTHING_NEW, REJECTED, DRIFTED, BUSY = 0, 1, 10, 11, 12, 75
+LEASE = "pullback-retrain-lease"
+SEEN = "seen.json"
 
 
 def retrain() -> int:
-    """Retrains once and returns the exit code: PASSED, FAILED, NOTHING_NEW, REJECTED or BUSY.
+    """Retrains once and returns the exit code: PASSED, FAILED, NOTHING_NEW, REJECTED, DRIFTED or BUSY.
 
     Raises:
-        UserError: results in the workspace are not committed to git.
+        UserError: what is under git is not committed, the data cannot be read, or the tracking store is away.
     """
-    lock = root() / ".checkpoints" / "retrain.lock"
-    lock.parent.mkdir(exist_ok=True)
+    with only_one() as free:
+        if not free:
+            print("another retraining is running")
+            return BUSY
+        begun = journal.unfinished()
+        if begun:
+            print(f"going on with what {begun.who} began at {begun.began}")
+            workspace.recover(begun)
+        else:
+            begun = _new_data(config.read_nightly())
+        return _decide(begun, config.read()) if begun else NOTHING_NEW
+
+
+@contextmanager
+def only_one() -> Iterator[bool]:
+    """Whether no other process of this repository retrains or rolls back, for as long as the block lasts."""
+    lock = FileLock(root() / ".pullback" / "retrain.lock")
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(lock, timeout=0):
-            return _retrain(config.read())
+        lock.acquire(timeout=0)
     except Timeout:
-        print("another retraining is running")
-        return BUSY
+        yield False
+        return
+    with lock, sigterm_raises():
+        yield True
 
 
-def _retrain(params: config.Config) -> int:
-    _check_committed()
-    # The stages' `python` and one MLflow run for both calls of DVC, also under cron, whose PATH knows no .venv.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    os.environ |= {"PATH": path, "PIPELINE_RUN_KEY": f"retrain-{uuid4().hex}"}
-    champion, data = scores(), _data_digest()
+def _new_data(params: config.Nightly) -> Journal | None:
+    """A journal with the manifest of data that were neither trained on nor refused; None if there are none."""
+    commit, branch = workspace.position()
+    if params.retrain.push:
+        workspace.pull()
+        commit, branch = workspace.position()
+    imports = snapshot.update(params.data.source)
+    begun = journal.begin(commit, branch, imports=[str(path) for path in imports], settings=workspace.settings())
+    mark, seen = snapshot.fingerprint(params.data, root()), _seen()
+    if seen.get("fingerprint") == mark and _is_old(seen["snapshot"], begun):
+        return None
+    manifest = snapshot.take(params.data, snapshot.kept())
+    files.write_json(journal.folder() / SEEN, {"fingerprint": mark, "snapshot": manifest.snapshot})
+    if _is_old(manifest.snapshot, begun):
+        return None
+    begun.manifest = manifest.model_dump()
+    begun.save()
+    return begun
+
+
+def _seen() -> dict[str, str]:
+    """What was found the last time: a fingerprint of the source, and the snapshot that it stands for."""
+    path = journal.folder() / SEEN
+    return files.read_json(path) if path.exists() else {}
+
+
+def _is_old(found: str, begun: Journal) -> bool:
+    """Whether these data are those of the champion, or were refused with the same parameters; and says so."""
+    if found == workspace.trained_on():
+        print("the data are the same as before")
+    elif refused := ledger.refused(begun.settings).get(found):
+        print(f"these data were {refused['verdict']} on {refused['date']}; `pullback history` tells why")
+    else:
+        return False
+    workspace.restore(begun)
+    return True
+
+
+def _decide(begun: Journal, params: config.Config) -> int:
+    from pullback.tracking.lease import Busy, lease
+
     try:
-        _run("dvc", "repro", "--force", "--single-item", "download")
-        if _data_digest() == data:
-            _undo()
-            print("the data are the same as before")
-            return NOTHING_NEW
-        _run("dvc", "repro")
-    except subprocess.CalledProcessError as error:
-        _undo()
-        print(f"{' '.join(error.cmd)} failed; the workspace holds the champion again")
-        return FAILED
-    verdict = gate.judge(scores(), champion, params.retrain.gate, config.directions(params))
-    print("\n".join(verdict.reasons))
-    if not verdict.passed:
-        _undo()
-        print("rejected; the workspace holds the champion again")
-        return REJECTED
-    _run("git", "add", "--", *RESULTS)
-    _run("git", "commit", "--quiet", "-m", "Retrain on new data", "-m", "\n".join(verdict.reasons), "--", *RESULTS)
-    print("passed and committed")
-    return PASSED
+        with lease(LEASE, _owner()):
+            if begun.outcome is None:
+                _know_champions(begun, params)
+                begun.outcome = _outcome(begun, params)
+                begun.save()
+            _carry_out(begun, params)
+    except Busy as busy:
+        print(busy)
+        if begun.outcome is None:
+            journal.end()  # by the next call the data may be others
+        return BUSY
+    return _finish(begun, params)
 
 
-def scores(folder: Path = Path("metrics/evaluate")) -> dict[str, float]:
-    """All scores, as MODEL.METHOD.SCORE."""
-    return {
-        f"{path.stem}.{method}.{name}": score["value"]
-        for path in sorted(folder.glob("*.json"))
-        for method, values in files.read_json(path)["methods"].items()
-        for name, score in values.items()
-    }
+def _owner() -> str:
+    return f"{socket.gethostname()}:{root()}"
 
 
-def _check_committed() -> None:
-    command = ["git", "status", "--porcelain", "--", *RESULTS]
-    status = subprocess.run(command, capture_output=True, text=True)
-    if status.returncode or status.stdout or not Path("dvc.lock").is_file():
-        raise UserError("retraining needs dvc.lock and metrics/ committed to git; run `dvc repro` and commit them")
+def _know_champions(begun: Journal, params: config.Config) -> None:
+    from pullback.retraining.succession import champions
+
+    try:
+        begun.replaced = begun.replaced or champions(begun, params)
+    except UserError:
+        journal.end()  # nothing has begun
+        raise
+    begun.save()
 
 
-def _data_digest() -> str:
-    return str(YAML(typ="safe").load(Path("dvc.lock"))["stages"]["download"]["outs"][0]["md5"])
+def _outcome(begun: Journal, params: config.Config) -> Outcome:
+    """Judges the data, trains on them, and judges the model."""
+    from pullback.retraining import new_data, verdict
+
+    try:
+        if not begun.revision:
+            if outcome := new_data.inspect(begun, params):
+                return outcome
+            begun.revision = workspace.run(begun, _changes(begun, params))
+            begun.save()
+        workspace.check_unmoved(begun)
+        return verdict.on(begun, params) if begun.revision else verdict.on_failure(begun, params)
+    except UserError as error:
+        return Outcome(code=FAILED, verdict="failed", reasons=[str(error)])
 
 
-def _undo() -> None:
-    _run("git", "checkout", "--quiet", "HEAD", "--", *RESULTS)
-    _run("git", "clean", "--quiet", "--force", "-d", "--", *RESULTS)  # all was committed, so this is of the run alone
-    _run("dvc", "checkout", "--quiet", "--force")
+def _changes(begun: Journal, params: config.Config) -> list[str]:
+    """What the experiment changes in files under git."""
+    changes = snapshot.Manifest.model_validate(begun.manifest).overrides()
+    start = begun.commit if getattr(params.retrain, "from") == "champion" else None
+    if start != params.train.start:
+        changes.append(f"train.start={start or 'null'}")
+    return changes
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True)
+def _carry_out(begun: Journal, params: config.Config) -> None:
+    """Does what the outcome asks for; all of it may be done twice."""
+    from pullback.retraining import succession
+
+    assert begun.outcome is not None
+    if begun.outcome.verdict in ("passed", "rolled back"):
+        try:
+            workspace.check_unmoved(begun)
+        except UserError as error:
+            begun.outcome = Outcome(code=FAILED, verdict="failed", reasons=[str(error)])
+            begun.save()
+    if begun.outcome.verdict == "passed":
+        succession.crown(begun, params, LEASE, _owner())
+    elif begun.outcome.verdict == "rolled back":
+        succession.bring_back(begun, params)
+    elif begun.outcome.verdict == "refused":
+        succession.turn_down(begun, params)
+
+
+def _finish(begun: Journal, params: config.Config) -> int:
+    """Tells what came of it; then nothing is left to go on with."""
+    outcome = begun.outcome
+    assert outcome is not None
+    entry = ledger.record(begun)
+    print("\n".join([f"{outcome.verdict}:", *outcome.reasons]))
+    notify(params.retrain.notify, entry)
+    workspace.restore(begun)
+    for name in ("champion", "candidate", "images"):
+        shutil.rmtree(journal.folder() / name, ignore_errors=True)
+    journal.end()
+    return outcome.code
+
+
+def rollback(to: str | None, model: str | None = None) -> int:
+    """Brings back the previous champion, or another version that was one; returns PASSED, FAILED or BUSY.
+
+    Args:
+        to: a version in the registry of pullback-`model`; of the other models those of the same commit come back.
+
+    Raises:
+        UserError: there is no such version, or it was never the champion; or as `retrain` does.
+    """
+    with only_one() as free:
+        if not free:
+            print("a retraining is running; roll back when it has ended")
+            return BUSY
+        params, begun = config.read(), journal.unfinished()
+        if begun:
+            workspace.recover(begun)
+            if begun.outcome:
+                _decide(begun, params)
+            journal.end()
+        return _decide(_going_back(params, model or params.train.models[0], to), params)
+
+
+def _going_back(params: config.Config, model: str, to: str | None) -> Journal:
+    from pullback.tracking import versions
+
+    commit, branch = workspace.position()
+    to = to or versions.alias(model, versions.PREVIOUS)
+    if to is None:
+        raise UserError(
+            f"pullback-{model} has no previous champion; name a version with --to, as in `pullback history`"
+        )
+    target = versions.tags(model, to).get("commit")
+    if target is None or not workspace.knows(target):
+        raise UserError(f"version {to} of pullback-{model} was never the champion of this branch; choose another")
+    found = {each: versions.tagged(each, "commit", target) for each in params.train.models}
+    begun = journal.begin(commit, branch, target=target, manifest={"snapshot": workspace.trained_on()})
+    begun.versions = {each: version for each, version in found.items() if version}
+    begun.replaced = {each: versions.alias(each, versions.CHAMPION) for each in begun.versions}
+    told = ", ".join(f"{each} {begun.replaced[each]} -> {version}" for each, version in begun.versions.items())
+    begun.outcome = Outcome(code=PASSED, verdict="rolled back", reasons=[told])
+    begun.save()
+    return begun

@@ -1,0 +1,70 @@
+"""May one train on the new data? They are prepared as the pipeline does it, and held against those of the champion."""
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pullback import config, drift, embedding, files, plugins, revisions, snapshot
+from pullback.data._images import prepare
+from pullback.errors import UserError
+from pullback.retraining import journal
+from pullback.retraining.journal import Journal, Outcome
+
+OLD = ("data/images", "models/extractor", "metrics/prepare.json")
+
+
+def inspect(begun: Journal, params: config.Config) -> Outcome | None:
+    """Why a person should look before these data are trained on; None if there is no reason."""
+    old, new = journal.folder() / "champion", journal.folder() / "images"
+    shutil.rmtree(new, ignore_errors=True)
+    revisions.fetch(begun.commit, OLD, old)
+    before = files.read_json(old / "metrics/prepare.json")
+    try:
+        now = _prepared(params, new, before)
+    except UserError as error:
+        return Outcome(code=12, verdict="drifted", reasons=[str(error)])
+    checks = drift.judge(
+        drift.Counts.of(before),
+        drift.Counts.of(now),
+        _features(old / "data/images", old / "models/extractor", params),
+        _features(new, old / "models/extractor", params),
+        params.retrain.max_drift,
+        params.seed,
+    )
+    stopped = [check.sentence for check in checks if not check.ok]
+    return Outcome(code=12, verdict="drifted", reasons=stopped, report=drift.report(checks)) if stopped else None
+
+
+def _prepared(params: config.Config, folder: Path, before: dict[str, object]) -> dict[str, object]:
+    source = plugins.load("data", params.data.name)
+    return prepare(
+        source.read(snapshot.kept()),
+        folder,
+        channels=before["channels"],  # type: ignore[arg-type] # as those that the feature map has learned
+        size=before["size"],  # type: ignore[arg-type]
+        test_fraction=params.data.test_fraction,
+        max_broken=1.0,  # drift.judge says how many may be
+        seed=params.seed,
+    )
+
+
+def _features(images: Path, extractor: Path, params: config.Config) -> NDArray[np.floating]:
+    """Those of as many images as the checks look at, of both splits."""
+    load = plugins.load("features", params.features.name).load
+    splits = [files.read_array(images / split / "images.npy", mmap=True) for split in ("train", "test")]
+    rows = np.random.default_rng(params.seed).permutation(sum(map(len, splits)))[: drift.MOST]
+    some = np.concatenate([each[np.sort(of)] for each, of in zip(splits, _by_split(rows, splits), strict=True)])
+    with TemporaryDirectory() as folder:
+        embedding.embed_to(
+            Path(folder), lambda: some, lambda on: load(extractor, on), title="new data",
+            accelerator=params.train.accelerator,
+        )  # fmt: skip
+        return embedding.read(Path(folder)).features
+
+
+def _by_split(rows: NDArray[np.int64], splits: list[NDArray[np.uint8]]) -> list[NDArray[np.int64]]:
+    first = len(splits[0])
+    return [rows[rows < first], rows[rows >= first] - first]

@@ -1,0 +1,123 @@
+"""How does a candidate become the champion, and how does an earlier champion come back? In git, DVC and the registry.
+
+The commit comes first, as only that can be refused; what follows it can be done again until it is done.
+"""
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from pullback import config, files, revisions
+from pullback.errors import UserError
+from pullback.retraining import workspace
+from pullback.retraining.journal import Journal
+from pullback.tracking import versions
+from pullback.tracking.lease import check
+from pullback.tracking.outcomes import ended, is_known, tag
+from pullback.tracking.run import stage_run
+
+ID = "retraining"  # the tag of a version by which it is found again
+
+
+def champions(begun: Journal, params: config.Config) -> dict[str, str | None]:
+    """By model, the version in use; the first time, what stands in git gets one.
+
+    Raises:
+        UserError: a champion was promoted in a commit that this branch has not.
+    """
+    return {model: _champion(model, begun, params) for model in params.train.models}
+
+
+def crown(begun: Journal, params: config.Config, lease: str, owner: str) -> None:
+    """Registers the candidate, commits its results, and gives it the alias of the champion."""
+    assert begun.outcome
+    begun.versions = _registered(begun, params)
+    begun.save()
+    check(lease, owner)
+    begun.made = workspace.promote(begun, "\n\n".join(["Retrain on new data", "\n".join(begun.outcome.reasons)]))
+    _appoint(begun)
+    if params.retrain.push:
+        workspace.push()
+
+
+def bring_back(begun: Journal, params: config.Config) -> None:
+    """Commits the results of an earlier champion once more, and gives it the alias again."""
+    assert begun.outcome
+    begun.made = workspace.go_back(begun, "\n\n".join(["Roll back", "\n".join(begun.outcome.reasons)]))
+    begun.settings = workspace.settings()  # with which the data that are left behind shall not be tried again
+    _appoint(begun)
+    if params.retrain.push:
+        workspace.push()
+
+
+def _appoint(begun: Journal) -> None:
+    assert begun.made
+    for model, version in begun.versions.items():
+        if not begun.target:
+            versions.tag(model, version, {"commit": begun.made})
+        versions.appoint(model, version, begun.replaced.get(model))
+
+
+def turn_down(begun: Journal, params: config.Config) -> None:
+    """Registers the candidate as the challenger; nothing else changes."""
+    begun.versions = _registered(begun, params)
+    begun.save()
+    for model, version in begun.versions.items():
+        versions.challenge(model, version)
+
+
+def _registered(begun: Journal, params: config.Config) -> dict[str, str]:
+    """The versions of the candidate's models, with what the gate said of them."""
+    assert begun.revision
+    assert begun.outcome
+    told = {"verdict": begun.outcome.verdict, "snapshot": begun.manifest["snapshot"]}
+    told |= {f"reason.{i}": reason for i, reason in enumerate(begun.outcome.reasons)}
+    found = ended(params.tracking.experiment, begun.key, ())
+    if found.run_id:
+        tag(found.run_id, told)
+    return {
+        model: versions.add(model, _run_of(model, begun.revision, begun.key, params), ID, begun.id, told)
+        for model in params.train.models
+    }
+
+
+def _champion(model: str, begun: Journal, params: config.Config) -> str:
+    version = versions.alias(model, versions.CHAMPION)
+    if version is None:
+        run_id = _run_of(model, begun.commit, begun.key, params)
+        version = versions.add(model, run_id, "commit", begun.commit, {"verdict": "the first"})
+        versions.appoint(model, version, None)
+    made = versions.tags(model, version).get("commit")
+    if made and not workspace.knows(made):
+        raise UserError(
+            f"the champion of pullback-{model}, version {version}, was promoted elsewhere in commit {made[:8]}; "
+            "get it with `git pull` and `dvc pull`"
+        )
+    return version
+
+
+def _run_of(model: str, revision: str, key: str, params: config.Config) -> str:
+    """The run in MLflow that trained the model of a revision.
+
+    Where DVC has it from a cache that others fill, another store may have that run; then the model is logged here.
+    """
+    with TemporaryDirectory() as name:
+        folder, told = Path(name), f"runs/train/{model}.json"
+        revisions.fetch(revision, [told, f"models/{model}"], folder)
+        run_id = str(files.read_json(folder / told)["run_id"])
+        return run_id if is_known(run_id) else _logged(model, folder / "models" / model, key, params)
+
+
+def _logged(model: str, folder: Path, key: str, params: config.Config) -> str:
+    from pullback.models._model import ImagesFromLatents
+    from pullback.training import checkpoint
+
+    loaded = checkpoint.load(folder)
+    example = np.zeros((2, loaded.latent_dim + bool(loaded.classes)), np.float32)
+    os.environ["PIPELINE_RUN_KEY"] = key
+    with stage_run(f"register@{model}", params.tracking.experiment, {}) as run:
+        weights = sorted(folder.glob("*.safetensors"))
+        run.model(model, ImagesFromLatents(loaded), example, step=0, weights=weights)
+    return run.id

@@ -1,0 +1,211 @@
+"""How does retraining use git and DVC, so that a kill at any moment leaves nothing that the next call cannot mend?
+
+The pipeline runs as an experiment of DVC, in a copy of the repository and a process group of its own; its processes
+are known by the key in their environment, also to a later call. The workspace changes by `promote` and `go_back` alone,
+which end in one commit whose message names the retraining; until that commit is there, they begin anew.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import psutil
+from ruamel.yaml import YAML
+
+from pullback import files
+from pullback.errors import UserError
+from pullback.retraining.journal import Journal
+from pullback.tracking.places import root
+
+RESULTS = ("dvc.lock", "metrics", "params.yaml", "data/manifest.json")
+SECONDS_TO_END = 60  # for a stage to write its checkpoint
+TRAILER = "Retraining"
+
+
+def position() -> tuple[str, str]:
+    """The commit and the branch.
+
+    Raises:
+        UserError: results or code are not committed, or git does not know who commits, or there is no branch.
+    """
+    if _git("status", "--porcelain", "--untracked-files=no") or not Path("dvc.lock").is_file():
+        raise UserError(
+            "retraining needs dvc.lock and all other files under git committed; "
+            "run `dvc repro` and commit its results, or `git stash` what is not to last"
+        )
+    _git("var", "GIT_COMMITTER_IDENT", otherwise="git does not know who commits; run `git config user.email …`")
+    branch = _git("branch", "--show-current")
+    if not branch:
+        raise UserError("no branch is checked out, so there is none to commit to; run `git switch BRANCH`")
+    return _git("rev-parse", "HEAD"), branch
+
+
+def settings() -> str:
+    """A digest of params.yaml."""
+    return blake2b(Path("params.yaml").read_bytes(), digest_size=8).hexdigest()
+
+
+def trained_on() -> str:
+    """The snapshot that the champion was trained on: the digest of data/raw in dvc.lock."""
+    stages = YAML(typ="safe").load(Path("dvc.lock"))["stages"]
+    return next(out["md5"] for out in stages["download"]["outs"] if out["path"] == "data/raw")
+
+
+def run(journal: Journal, settings: Sequence[str]) -> str | None:
+    """Runs the pipeline as the experiment of that journal; the commit that DVC made of it, None if a stage failed."""
+    if done := experiment(journal):
+        return done
+    overrides = [word for setting in settings for word in ("--set-param", setting)]
+    command = ["dvc", "exp", "run", "--temp", "--name", journal.key, *overrides]
+    environment = environment_of(journal)
+    with subprocess.Popen(command, env=environment, start_new_session=True) as process:
+        try:
+            process.wait()
+        except BaseException:
+            end_processes(journal)
+            raise
+    return experiment(journal)
+
+
+def environment_of(journal: Journal) -> dict[str, str]:
+    """With the stages' `python` also under cron, whose PATH knows no .venv."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return os.environ | {"PATH": path, "PIPELINE_RUN_KEY": journal.key}
+
+
+def experiment(journal: Journal) -> str | None:
+    """The commit of the finished experiment."""
+    found = _git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{journal.key}").split()
+    return found[0] if found else None
+
+
+def recover(journal: Journal) -> None:
+    """Ends what a killed call has left running, and takes back what it has left half-done in the workspace."""
+    end_processes(journal)
+    (Path(_git("rev-parse", "--git-dir")) / "index.lock").unlink(missing_ok=True)
+    if not _git("branch", "--show-current"):  # DVC detaches it for a moment
+        _git("symbolic-ref", "HEAD", f"refs/heads/{journal.branch}")
+    restore(journal)
+    for copy in (root() / ".dvc/tmp/exps").glob("tmp*"):
+        manifest = copy / "data/manifest.json"
+        if manifest.exists() and files.read_json(manifest) == journal.manifest:
+            shutil.rmtree(copy, ignore_errors=True)
+
+
+def end_processes(journal: Journal) -> None:
+    """Ends the processes of an experiment in order, and those that do not end by force."""
+    ours = [process for process in psutil.process_iter() if _key(process) == journal.key]
+    for process in ours:
+        _signal(process, signal.SIGTERM)
+    _, alive = psutil.wait_procs(ours, timeout=SECONDS_TO_END)
+    for process in alive:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(alive)
+
+
+def _key(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("PIPELINE_RUN_KEY") if process.pid != os.getpid() else None
+    except psutil.Error:
+        return None
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def restore(journal: Journal) -> None:
+    """Takes back what is not committed of the results, and of imported data."""
+    _git("checkout", "--quiet", "HEAD", "--", *_at("HEAD", *RESULTS, *journal.imports))
+    _git("clean", "--quiet", "--force", "-d", "--", *RESULTS)
+    if journal.imports:
+        _dvc("checkout", "--quiet", "--force", *journal.imports)
+
+
+def _at(revision: str, *paths: str) -> list[str]:
+    """Those of the paths that a revision has."""
+    return [path for path in paths if _git("ls-tree", revision, path)]
+
+
+def knows(commit: str) -> bool:
+    """Whether the branch has that commit."""
+    return subprocess.run(["git", "merge-base", "--is-ancestor", commit, "HEAD"], capture_output=True).returncode == 0
+
+
+def check_unmoved(journal: Journal) -> None:
+    """Raises `UserError` if somebody has committed meanwhile, or works on files under git."""
+    if is_committed(journal):
+        return
+    if (now := _git("rev-parse", "HEAD")) != journal.commit:
+        raise UserError(
+            f"{journal.branch} has moved from {journal.commit[:8]} to {now[:8]} while the pipeline ran; "
+            "the next call trains on the new state"
+        )
+
+
+def is_committed(journal: Journal) -> bool:
+    return f"{TRAILER}: {journal.id}" in _git("log", "-1", "--format=%B")
+
+
+def promote(journal: Journal, message: str) -> str:
+    """Makes the experiment's results those of the workspace and commits them; returns the commit."""
+    if not is_committed(journal):
+        restore(journal)
+        _dvc("exp", "apply", journal.key)
+        _commit(journal, message)
+    return _git("rev-parse", "HEAD")
+
+
+def go_back(journal: Journal, message: str) -> str:
+    """Makes the results of the commit `journal.target` those of the workspace and commits them; returns the commit."""
+    if not is_committed(journal):
+        restore(journal)
+        assert journal.target
+        _git("checkout", "--quiet", journal.target, "--", *_at(journal.target, *RESULTS))
+        _commit(journal, message)
+    _dvc("checkout", "--quiet", "--force")
+    return _git("rev-parse", "HEAD")
+
+
+def _commit(journal: Journal, message: str) -> None:
+    _git("add", "--", *[path for path in (*RESULTS, *journal.imports) if Path(path).exists()])
+    _git("commit", "--quiet", "--allow-empty", "--message", message, "--message", f"{TRAILER}: {journal.id}")
+
+
+def push() -> None:
+    """Sends the commit to git's remote and the outputs to DVC's."""
+    _dvc("push", "--quiet")
+    _git("push", "--quiet")
+
+
+def pull() -> None:
+    """Takes over what another machine has promoted."""
+    before = _git("rev-parse", "HEAD")
+    _git("pull", "--quiet", "--ff-only")
+    if _git("rev-parse", "HEAD") != before:
+        _dvc("pull", "--quiet", "--allow-missing")
+
+
+def _dvc(*command: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    _run(["dvc", *command], "DVC fails", os.environ | {"PATH": path})
+
+
+def _git(*command: str, otherwise: str = "git fails") -> str:
+    return _run(["git", *command], otherwise).strip()
+
+
+def _run(command: Sequence[str], otherwise: str, environment: dict[str, str] | None = None) -> str:
+    try:
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or error.stdout).strip().splitlines() or ["it says no more"]
+        raise UserError(f"{otherwise}: `{' '.join(command)}` says: {said[-1]}") from error
