@@ -65,6 +65,8 @@ def test_every_key_has_a_comment_and_every_number_a_range():
     column = 0
     for line in FILE.read_text().splitlines():
         indent, key, value, comment = re.fullmatch(r"([ -]*)(?:(\w+):)? *([^#\s].*?)? *(#.*)?", line).groups()
+        if key is None:
+            continue
         if "-" not in indent and len(indent) != column:
             told, column = set(), 0
         elif "-" in indent:
