@@ -14,6 +14,7 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Nightly:
     base = Nightly(tmp_path_factory.mktemp("nightly") / "base").make(300)
     base.put(450)
     base.retrain_killed("before", "pullback.retraining.verdict on")
+    base.give_lease_back()
     shutil.rmtree(base.folder / ".pullback")
     base.done("dvc", "exp", "remove", "--all-commits", "--quiet")
     base.put(300)

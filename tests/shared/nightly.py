@@ -224,6 +224,11 @@ class Nightly:
         code, said = self.run(sys.executable, "-c", DRIVER, *step.split(), when)
         assert code == -signal.SIGKILL, said
 
+    def give_lease_back(self) -> None:
+        """What a killed retraining does not; a copy of its repository is another owner."""
+        for held in self.client.search_registered_models("name LIKE 'pullback-retrain-lease-%'"):
+            self.client.delete_registered_model(held.name)
+
     def kill(self, process: subprocess.Popen[str]) -> None:
         """Kills the command and nothing that it has started."""
         process.send_signal(signal.SIGKILL)
