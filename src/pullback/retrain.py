@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pullback import config, files, snapshot
-from pullback.errors import UserError
+from pullback.errors import UserError, refused
 from pullback.retraining import journal, ledger, workspace
 from pullback.retraining.journal import Journal, Outcome
 from pullback.retraining.notice import notify
@@ -55,8 +55,11 @@ def only_one() -> Iterator[bool]:
     except Timeout:
         yield False
         return
-    with lock, sigterm_raises():
-        yield True
+    try:
+        with lock, sigterm_raises():
+            yield True
+    except OSError as error:
+        raise refused(error.filename or root(), "used", error) from error
 
 
 def _new_data(params: config.Nightly) -> Journal | None:
@@ -89,8 +92,8 @@ def _is_old(found: str, begun: Journal) -> bool:
     """Whether these data are those of the champion, or were refused with the same parameters; and says so."""
     if found == workspace.trained_on():
         print("the data are the same as before")
-    elif refused := ledger.refused(begun.settings).get(found):
-        print(f"these data were {refused['verdict']} on {refused['date']}; `pullback history` tells why")
+    elif entry := ledger.refused(begun.settings).get(found):
+        print(f"these data were {entry['verdict']} on {entry['date']}; `pullback history` tells why")
     else:
         return False
     workspace.restore(begun)

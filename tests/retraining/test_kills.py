@@ -41,7 +41,7 @@ def is_promoted_once(workspace: Nightly) -> None:
     assert workspace.done("git", "branch", "--show-current") == "main\n"
     assert workspace.done("dvc", "status") == "Data and pipelines are up to date.\n"
     assert not (workspace.folder / ".pullback/retrain/journal.json").exists()
-    assert not list((workspace.folder / ".dvc/tmp/exps").glob("tmp*")), "a copy of the repository is left"
+    assert not list((workspace.folder / ".dvc/tmp/exps/standalone").glob("tmp*")), "a copy of the repository is left"
     assert '"images": 450' in workspace.done("git", "show", "HEAD:data/manifest.json")
     assert not leftovers(workspace)
 

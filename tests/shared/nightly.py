@@ -83,7 +83,7 @@ with stage("train@vae", keys=["seed"], reads=["download"]) as run:
     model = vae.build(params, (1, 8, 8), classes)
     if run.params.train.start:
         fitting.start_from(run.params.train.start, "vae", model)
-    train(model, torch.from_numpy(images), torch.from_numpy(labels), len(images) ** 2 // 1000)
+    train(model, torch.from_numpy(images), torch.from_numpy(labels), len(images) // 40)
     description = {"name": "vae", "params": params.model_dump(), "shape": [1, 8, 8], "classes": classes}
     checkpoint.save(Path("models/vae"), model, description)
     asked = labels_like(labels, len(images), 0, classes)
@@ -123,7 +123,6 @@ sys.exit(retrain())
 
 PARAMS = {
     r"name: digits ": "name: folder ",
-    r"source: null  ": "source: images  ",
     r"test_fraction: 0.33": "test_fraction: 0.5",
     r"max_broken: 0.01": "max_broken: 0.2",
     r"  name: classifier ": "  name: pixels ",
@@ -136,13 +135,16 @@ PARAMS = {
 
 
 class Nightly:
-    """A git repository with a champion, and the folder `images` beside it that its data come from."""
+    """A git repository with a champion, and the folder that its data come from.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.images = folder, folder / "images"
+    always: in the environment of every command.
+    """
+
+    def __init__(self, folder: Path, source: str = "images", **always: str) -> None:
+        self.folder, self.source, self.images, self.always = folder, source, folder / source, always
 
     def copy(self, folder: Path) -> "Nightly":
-        """A repository of its own. Digits in the folder `images` keep their times, so that nothing seems new."""
+        """A repository of its own, with images of its own that keep their times, so that nothing seems new."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Nightly(folder)
 
@@ -157,6 +159,7 @@ class Nightly:
         (folder / ".gitignore").write_text((ROOT / ".gitignore").read_text() + "/images/\n/told\n")
         for pattern, replacement in PARAMS.items():
             self.edit(pattern, replacement)
+        self.edit("source: null  ", f"source: {self.source}  ")
         self.put(images)
         (folder / "data").mkdir()
         shutil.copy(ROOT / "data/manifest.json", folder / "data/manifest.json")
@@ -174,7 +177,7 @@ class Nightly:
         path.write_text(text)
 
     def put(self, count: int, folder: str = "digit {label}", invert: bool = False) -> None:
-        """Makes the folder hold the first `count` digits."""
+        """Makes the source hold the first `count` digits."""
         from PIL import Image
         from sklearn.datasets import load_digits
 
@@ -190,7 +193,7 @@ class Nightly:
         """As under cron: the environment's programs are not on the PATH."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "PIPELINE"))}
         source = {"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/local/bin:/usr/bin:/bin"}
-        return kept | source | more
+        return kept | source | self.always | more
 
     def start(self, *command: str, **more: str) -> subprocess.Popen[str]:
         program = Path(sys.executable).parent / command[0]
@@ -238,7 +241,7 @@ class Nightly:
     def client(self) -> "MlflowClient":
         from mlflow import MlflowClient
 
-        return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+        return MlflowClient(self.always.get("MLFLOW_TRACKING_URI", f"sqlite:///{self.folder / 'mlflow.db'}"))
 
     def version(self, alias: str) -> str | None:
         from mlflow.exceptions import MlflowException

@@ -24,6 +24,7 @@ from pullback.tracking.places import root
 
 RESULTS = ("dvc.lock", "metrics", "params.yaml", "data/manifest.json")
 SECONDS_TO_END = 60  # for a stage to write its checkpoint
+SECONDS_BEFORE = 5  # for those whom the scheduler has told to end, too: a second signal would break their writing off
 TRAILER = "Retraining"
 
 
@@ -67,6 +68,7 @@ def run(journal: Journal, settings: Sequence[str]) -> str | None:
         try:
             process.wait()
         except BaseException:
+            psutil.wait_procs(_processes(journal), timeout=SECONDS_BEFORE)
             end_processes(journal)
             raise
     return experiment(journal)
@@ -91,7 +93,7 @@ def recover(journal: Journal) -> None:
     if not _git("branch", "--show-current"):  # DVC detaches it for a moment
         _git("symbolic-ref", "HEAD", f"refs/heads/{journal.branch}")
     restore(journal)
-    for copy in (root() / ".dvc/tmp/exps").glob("tmp*"):
+    for copy in (root() / ".dvc/tmp/exps/standalone").glob("tmp*"):
         manifest = copy / "data/manifest.json"
         if manifest.exists() and files.read_json(manifest) == journal.manifest:
             shutil.rmtree(copy, ignore_errors=True)
@@ -99,13 +101,15 @@ def recover(journal: Journal) -> None:
 
 def end_processes(journal: Journal) -> None:
     """Ends the processes of an experiment in order, and those that do not end by force."""
-    ours = [process for process in psutil.process_iter() if _key(process) == journal.key]
-    for process in ours:
-        _signal(process, signal.SIGTERM)
-    _, alive = psutil.wait_procs(ours, timeout=SECONDS_TO_END)
-    for process in alive:
-        _signal(process, signal.SIGKILL)
-    psutil.wait_procs(alive)
+    alive = _processes(journal)
+    for number, seconds in ((signal.SIGTERM, SECONDS_TO_END), (signal.SIGKILL, None)):
+        for process in alive:
+            _signal(process, number)
+        _, alive = psutil.wait_procs(alive, timeout=seconds)
+
+
+def _processes(journal: Journal) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if _key(process) == journal.key]
 
 
 def _key(process: psutil.Process) -> str | None:

@@ -29,7 +29,7 @@ def ended(experiment: str, key: str, measures: tuple[str, ...]) -> Ended:
         experiment_id = experiment_named(client, experiment).experiment_id
         found = search(client, experiment_id, f"tags.pipeline = '{key}'")
         if not found:
-            return Ended(None, None, {})
+            return Ended(None, None, dict.fromkeys(measures, 0.0))  # all came from a cache
         stages = children(client, experiment_id, found[0].info.run_id)
         errors = [f"{run.data.tags['stage']}: {run.data.tags['error']}" for run in stages if "error" in run.data.tags]
         cost = {name: sum(run.data.metrics.get(name, 0.0) for run in stages) for name in measures}

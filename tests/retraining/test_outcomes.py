@@ -1,0 +1,198 @@
+"""What a call ends with, for all that may be found at the source of the data and in the repository."""
+
+import json
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from mlflow.entities import Run
+from nightly import Nightly
+
+slow = pytest.mark.slow
+
+
+def commit(workspace: Nightly, pattern: str, replacement: str) -> None:
+    workspace.edit(pattern, replacement)
+    workspace.done("git", "commit", "-q", "-a", "-m", "other parameters")
+
+
+def execution(workspace: Nightly) -> Run:
+    """The last one of the pipeline that MLflow knows."""
+    experiment = workspace.client.get_experiment_by_name("pullback")
+    assert experiment
+    found = workspace.client.search_runs([experiment.experiment_id], "tags.pipeline LIKE 'retrain-%'")
+    return found[0]
+
+
+def head(workspace: Nightly) -> str:
+    return workspace.done("git", "rev-parse", "HEAD")
+
+
+def copies_of_the_repository(workspace: Nightly) -> list[Path]:
+    return list((workspace.folder / ".dvc/tmp/exps/standalone").glob("tmp*"))
+
+
+def results(workspace: Nightly, revision: str) -> str:
+    return workspace.done("git", "ls-tree", "-r", revision, "dvc.lock", "metrics", "params.yaml", "data")
+
+
+def wait_for_the_pipeline(workspace: Nightly) -> None:
+    deadline = time.monotonic() + 120
+    while not copies_of_the_repository(workspace):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_better_model_takes_the_place_and_can_be_taken_back(workspace: Nightly) -> None:
+    commit(workspace, "notify: null", 'notify: "cat > told"')
+    workspace.put(450)
+    workspace.retrain(0)
+    assert (workspace.version("champion"), workspace.version("previous_champion")) == ("2", "1")
+    tags = workspace.client.get_model_version("pullback-vae", "2").tags
+    (entry,) = workspace.ledger()
+    assert tags["verdict"] == "passed"
+    assert tags["snapshot"] == entry["snapshot"]
+    assert [tags[f"reason.{i}"] for i in range(len(entry["reasons"]))] == entry["reasons"]
+    assert tags["commit"] == head(workspace).strip()
+    assert entry["cost"]["device_hours"] == 0, "all results were in the cache"
+    assert json.loads((workspace.folder / "told").read_text()) == entry
+    assert '"images": 450' in workspace.done("git", "show", "HEAD:data/manifest.json")
+    assert "the same as before" in workspace.retrain(10)
+
+    workspace.done("pullback", "rollback")
+    assert (workspace.version("champion"), workspace.version("previous_champion")) == ("1", "2")
+    assert results(workspace, "HEAD") == results(workspace, "HEAD~2")
+    assert workspace.done("dvc", "status") == "Data and pipelines are up to date.\n"
+    assert "rolled back" in workspace.retrain(10), "the data of the model that was taken back are tried again"
+    assert "vae 2 -> 1" in workspace.done("pullback", "history")
+
+
+@slow
+def test_any_earlier_champion_can_be_brought_back(workspace: Nightly) -> None:
+    workspace.put(450)
+    workspace.retrain(0)
+    workspace.done("pullback", "rollback", "--to", "1")
+    workspace.done("pullback", "rollback", "--to", "2")
+    assert (workspace.version("champion"), workspace.version("previous_champion")) == ("2", "1")
+    assert results(workspace, "HEAD") == results(workspace, "HEAD~2")
+    assert results(workspace, "HEAD~1") == results(workspace, "HEAD~3")
+    before = head(workspace)
+    code, said = workspace.run("pullback", "rollback", "--to", "7")
+    assert code == 1
+    assert "pullback-vae has no version 7" in said
+    assert head(workspace) == before
+
+
+@slow
+def test_a_worse_model_is_kept_as_the_challenger_and_not_tried_again(workspace: Nightly) -> None:
+    before = head(workspace)
+    workspace.put(230)
+    workspace.retrain(11)
+    assert (workspace.version("champion"), workspace.version("challenger")) == ("1", "2")
+    tags = workspace.client.get_model_version("pullback-vae", "2").tags
+    assert "refused" in tags["reason.0"]
+    assert head(workspace) == before
+    assert "these data were refused" in workspace.retrain(10)
+    commit(workspace, "margin: 0.2", "margin: 0.25")
+    workspace.retrain(11)
+    assert len(workspace.ledger()) == 2, "with other parameters the data are tried again"
+
+
+@slow
+def test_data_of_another_kind_are_not_trained_on(workspace: Nightly) -> None:
+    before = head(workspace)
+    workspace.put(300, invert=True)
+    assert "drifted" in workspace.retrain(12)
+    (entry,) = workspace.ledger()
+    assert "fid" in entry["report"].lower()
+    assert head(workspace) == before
+    assert workspace.version("challenger") is None
+    workspace.retrain(10)
+
+
+@slow
+def test_a_stage_that_fails_changes_nothing(workspace: Nightly) -> None:
+    before = head(workspace)
+    workspace.put(310)
+    (workspace.images / "stop").mkdir()
+    shutil.copy(next(workspace.images.rglob("*.png")), workspace.images / "stop")
+    assert "the stage fails" in workspace.retrain(1)
+    assert execution(workspace).info.status == "FAILED"
+    assert head(workspace) == before
+    assert (workspace.version("champion"), workspace.version("challenger")) == ("1", None)
+    assert not copies_of_the_repository(workspace)
+    workspace.retrain(1)
+    assert len(workspace.ledger()) == 2, "what failed is tried again"
+
+
+@slow
+def test_a_commit_meanwhile_is_not_overwritten(workspace: Nightly) -> None:
+    workspace.put(460)
+    process = workspace.start("pullback", "retrain")
+    wait_for_the_pipeline(workspace)
+    workspace.done("git", "commit", "-q", "--allow-empty", "-m", "meanwhile")
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == 1, said
+    assert "main has moved" in said
+    assert workspace.done("git", "log", "-1", "--format=%s") == "meanwhile\n"
+    workspace.retrain(0)
+
+
+@slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_call_that_is_stopped_leaves_no_process_and_goes_on_later(workspace: Nightly, number: int) -> None:
+    workspace.put(460)
+    process = workspace.start("pullback", "retrain")
+    wait_for_the_pipeline(workspace)
+    process.send_signal(number)
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode in (128 + number, -number), said
+    assert "Traceback" not in said
+    assert "going on" in workspace.retrain(0)
+
+
+def test_while_another_call_works_this_one_does_nothing(workspace: Nightly) -> None:
+    (workspace.folder / ".pullback/retrain").mkdir(parents=True)
+    with FileLock(workspace.folder / ".pullback/retrain.lock"):
+        assert "another retraining is running" in workspace.retrain(75)
+        assert workspace.run("pullback", "rollback")[0] == 75
+
+
+def test_what_is_not_committed_is_told(workspace: Nightly) -> None:
+    workspace.edit("seed: 0 ", "seed: 1 ")
+    code, said = workspace.run("pullback", "retrain")
+    assert code == 1
+    assert "committed" in said
+    assert "seed: 1 " in (workspace.folder / "params.yaml").read_text()
+
+
+@slow
+def test_the_champion_is_trained_further(workspace: Nightly) -> None:
+    commit(workspace, "from: scratch ", "from: champion ")
+    start = head(workspace).strip()
+    workspace.put(450)
+    workspace.retrain(0)
+    assert f"start: {start}" in workspace.done("git", "show", "HEAD:params.yaml")
+
+
+@slow
+def test_imported_data_are_brought_up_to_date(copies: Callable[[str], Nightly]) -> None:
+    """The champion is of the folder `images`; from now on they come by `dvc import-url` from a folder elsewhere."""
+    workspace = copies("workspace")
+    shutil.move(workspace.images, workspace.folder.parent / "elsewhere")
+    workspace.done("dvc", "import-url", "-q", str(workspace.folder.parent / "elsewhere"), "images")
+    (workspace.folder / ".gitignore").write_text(
+        (workspace.folder / ".gitignore").read_text().replace("/images/\n", "")
+    )
+    workspace.done("git", "add", "images.dvc", ".gitignore")
+    workspace.done("git", "commit", "-q", "-m", "imported")
+    workspace.retrain(10)
+    Nightly(workspace.folder, "../elsewhere").put(450)
+    before = workspace.done("git", "show", "HEAD:images.dvc")
+    workspace.retrain(0)
+    assert workspace.done("git", "show", "HEAD:images.dvc") != before
+    assert workspace.done("dvc", "status") == "Data and pipelines are up to date.\n"
