@@ -7,6 +7,7 @@ import math
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -392,11 +393,17 @@ def rollback(
 @app.command()
 def history() -> None:
     """Show what retraining has decided about which data, why, at what cost, and who called it."""
-    from pullback.retraining.ledger import entries, told
+    from pullback import config
+    from pullback.retraining import ledger
 
     with _sentences():
         _print_as_far_as_possible()
-        print("\n".join(map(told, entries())) or "nothing was decided yet; `pullback retrain` looks for new data")
+        try:
+            entries = ledger.everywhere(config.read().tracking.experiment)
+        except UserError as error:
+            entries = ledger.entries()
+            warnings.warn(f"only what this machine knows: {error}", stacklevel=2)
+        print("\n".join(map(ledger.told, entries)) or "nothing was decided yet; `pullback retrain` looks for new data")
 
 
 @app.command()

@@ -7,6 +7,7 @@ decides stands in a journal, and the next call first ends what the last one bega
 
 import shutil
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,10 @@ def _decide(begun: Journal, params: config.Config) -> int:
     try:
         with lease(LEASE, _owner()):
             if begun.outcome is None:
+                ledger.exchange(params.tracking.experiment)
+                if _is_old(begun.manifest["snapshot"], begun):  # another machine has refused it meanwhile
+                    journal.end()
+                    return NOTHING_NEW
                 _know_champions(begun, params)
                 begun.outcome = _outcome(begun, params)
                 begun.save()
@@ -126,7 +131,8 @@ def _know_champions(begun: Journal, params: config.Config) -> None:
     from pullback.retraining.succession import champions
 
     try:
-        begun.replaced = begun.replaced or champions(begun, params)
+        if not begun.champion:
+            begun.replaced, begun.champion = champions(begun, params)
     except UserError:
         journal.end()  # nothing has begun
         raise
@@ -152,7 +158,7 @@ def _outcome(begun: Journal, params: config.Config) -> Outcome:
 def _changes(begun: Journal, params: config.Config) -> list[str]:
     """What the experiment changes in files under git."""
     changes = snapshot.Manifest.model_validate(begun.manifest).overrides()
-    start = begun.commit if getattr(params.retrain, "from") == "champion" else None
+    start = begun.champion if getattr(params.retrain, "from") == "champion" else None
     if start != params.train.start:
         changes.append(f"train.start={start or 'null'}")
     return changes
@@ -182,6 +188,10 @@ def _finish(begun: Journal, params: config.Config) -> int:
     outcome = begun.outcome
     assert outcome is not None
     entry = ledger.record(begun)
+    try:
+        ledger.exchange(params.tracking.experiment)
+    except UserError as error:
+        warnings.warn(f"other machines do not know of this yet: {error}", stacklevel=2)
     print("\n".join([f"{outcome.verdict}:", *outcome.reasons]))
     notify(params.retrain.notify, entry)
     workspace.restore(begun)

@@ -42,6 +42,7 @@ class Journal(BaseModel):
         manifest: of the new data.
         imports: files under git, of data that `dvc import-url` tracks, which the look at the data may have changed.
         settings: digest of the parameters; what they refused is tried again when they are others.
+        champion: the commit whose results are those of the versions in use.
         revision: the commit of the experiment that DVC has finished.
         target: of a rollback, the commit whose results come back.
         made: the commit that it ended in.
@@ -57,6 +58,7 @@ class Journal(BaseModel):
     manifest: dict[str, Any] = {}
     imports: list[str] = []
     settings: str = ""
+    champion: str | None = None
     revision: str | None = None
     target: str | None = None
     made: str | None = None

@@ -1,7 +1,7 @@
 """What was decided about which data, when, why and by whom?
 
 One line of JSON per retraining that came to a decision, and per rollback, in the order of time. The file lies outside
-git, since refused data leave no commit; what was promoted stands in git and in MLflow's registry as well.
+git, since refused data leave no commit. Machines with one tracking store exchange their entries there.
 """
 
 import json
@@ -37,8 +37,31 @@ def record(journal: Journal) -> dict[str, Any]:
     }
     known = entries()
     if journal.id not in {each["id"] for each in known}:
-        files.write_text(path(), "".join(f"{json.dumps(each)}\n" for each in [*known, entry]))
+        _write([*known, entry])
     return entry
+
+
+def everywhere(experiment: str) -> list[dict[str, Any]]:
+    """The entries of all machines that share the tracking store, the oldest first."""
+    from pullback.tracking.decisions import published
+
+    known = {entry["id"]: entry for entry in [*published(experiment), *entries()]}
+    return sorted(known.values(), key=lambda entry: entry["date"])
+
+
+def exchange(experiment: str) -> None:
+    """Takes over what other machines have decided, and tells them what this one has."""
+    from pullback.tracking.decisions import publish, published
+
+    told = {entry["id"] for entry in published(experiment)}
+    for entry in entries():
+        if entry["id"] not in told:
+            publish(experiment, entry)
+    _write(everywhere(experiment))
+
+
+def _write(known: list[dict[str, Any]]) -> None:
+    files.write_text(path(), "".join(f"{json.dumps(entry)}\n" for entry in known))
 
 
 def refused(settings: str) -> dict[str, dict[str, Any]]:
@@ -53,7 +76,7 @@ def refused(settings: str) -> dict[str, dict[str, Any]]:
 
 def told(entry: dict[str, Any]) -> str:
     """An entry in words: what was decided about which data, what it cost, who did it; then why, a line each."""
-    data = f"{entry['images'] or ''} images of {entry['snapshot'][:8]}".strip()
+    data = f"{entry['images']} images of {entry['snapshot'][:8]}" if entry["images"] else ""
     versions = ", ".join(f"{model} {version}" for model, version in entry["versions"].items())
     cost = "{device_hours:.3g} device hours, {energy_kwh:.2g} kWh".format(**entry["cost"]) if entry["cost"] else ""
     parts = [entry["date"][:16].replace("T", " "), entry["verdict"], data, versions, cost, entry["who"]]

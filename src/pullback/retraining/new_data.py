@@ -20,7 +20,8 @@ def inspect(begun: Journal, params: config.Config) -> Outcome | None:
     """Why a person should look before these data are trained on; None if there is no reason."""
     old, new = journal.folder() / "champion", journal.folder() / "images"
     shutil.rmtree(new, ignore_errors=True)
-    revisions.fetch(begun.commit, OLD, old)
+    assert begun.champion
+    revisions.fetch(begun.champion, OLD, old)
     before = files.read_json(old / "metrics/prepare.json")
     try:
         now = _prepared(params, new, before)

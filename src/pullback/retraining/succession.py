@@ -21,13 +21,15 @@ from pullback.tracking.run import stage_run
 ID = "retraining"  # the tag of a version by which it is found again
 
 
-def champions(begun: Journal, params: config.Config) -> dict[str, str | None]:
-    """By model, the version in use; the first time, what stands in git gets one.
+def champions(begun: Journal, params: config.Config) -> tuple[dict[str, str | None], str]:
+    """By model, the version in use, and the commit that holds their results; the first time, what stands in git.
 
     Raises:
         UserError: a champion was promoted in a commit that this branch has not.
     """
-    return {model: _champion(model, begun, params) for model in params.train.models}
+    found: dict[str, str | None] = {model: _champion(model, begun, params) for model in params.train.models}
+    model = params.train.models[0]
+    return found, versions.tags(model, str(found[model])).get("commit", begun.commit)
 
 
 def crown(begun: Journal, params: config.Config, lease: str, owner: str) -> None:

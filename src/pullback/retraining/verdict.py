@@ -14,10 +14,11 @@ COSTS = ("device_hours", "energy_kwh")
 def on(begun: Journal, params: config.Config) -> Outcome:
     """The gate's verdict on a candidate whose pipeline went through."""
     assert begun.revision
+    assert begun.champion
     candidate, champion = (journal.folder() / name for name in ("candidate", "champion"))
     of_candidate, of_champion = needed(params.train.models)
     revisions.fetch(begun.revision, of_candidate, candidate)
-    revisions.fetch(begun.commit, of_champion, champion)
+    revisions.fetch(begun.champion, of_champion, champion)
     scores, images = contest(candidate, champion, params)
     verdict = gate.judge(scores, params.retrain.gate, config.directions(params))
     return Outcome(
