@@ -30,7 +30,8 @@ app = typer.Typer(
 
 @contextmanager
 def _sentences() -> Iterator[None]:
-    """Mistakes that the person can mend end the command in one line."""
+    """Mistakes that the person can mend end the command in one line; a warning is one, too."""
+    warnings.formatwarning = lambda message, *_, **__: f"pullback: {message}\n"
     try:
         yield
     except UserError as error:
