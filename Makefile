@@ -33,6 +33,7 @@ repro: setup
 test: setup
 	@tests/install-chromium
 	@tests/install-postgresql
+	@tests/install-linters
 	@echo "Running the tests"
 	@python -m pytest -m "not slow"
 
