@@ -1,14 +1,16 @@
 """Every command of the documents is run here as it stands there, or by a test of another file, or says why it is not.
 
-The commands of a section are run after each other in a repository of their own, with nothing but paths put in. What
-experiments with DVC need is a stage in place of the pipeline, which checks the parameters and gives scores that follow
-from them; all else is run where the small pipeline has run. A block that no test runs has a comment before it that says
-so and why, which a reader does not see.
+The commands of a section are run after each other in a repository of their own, with nothing but paths and a smaller
+number put in. What experiments with DVC need is a stage in place of the pipeline, which checks the parameters and gives
+scores that follow from them; retraining is run where new data have come; all else where the small pipeline has run. A
+block that no test runs has a comment before it that says so and why, which a reader does not see.
 """
 
 import ast
+import os
 import re
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clone import ROOT, Clone
+from nightly import Nightly
+from ruamel.yaml import YAML
+
+from pullback import config
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PART = re.compile(  # of a document: a heading, or a block of code
@@ -28,10 +34,9 @@ ELSEWHERE = {
     "pullback humans ada.json bob.json": "test_humans.py::pullback_humans",
     "pullback reproduce RUN_ID": "test_reproduce.py::test_the_real_pipeline_two_commits_back",
     "pullback reproduce RUN_ID --rerun": "test_reproduce.py::test_the_real_pipeline_two_commits_back",
-    "pullback retrain": "test_retrain.py::retrain",
 }
 """A command that needs more than a place to run in -> the function of the tests that runs it."""
-PATHS = {
+PUT_IN = {
     r"/path/to/images": "own-images",
     r"s3://bucket/pullback": "../store",
     r"\bREPOSITORY\b": ".",
@@ -39,19 +44,34 @@ PATHS = {
     r"\bTRAIN\b": "data/images/train/images.npy",
     r"\b(FAKE|A)\b": "data/samples/gan/prior/images.npy",
     r"\bB\b": "data/samples/vae/prior/images.npy",
+    r"\bmy-photos\b": "own-images",
+    r"\b1000000\b": "1000",
 }
 TELLS = {
     "make repro": "Data and pipelines are up to date.*The report: report/index.html",
     "pullback score": r"precision.*recall",
     "pullback compare": r"(better|worse|not distinguishable)",
-    "pullback register": "pullback-vae has version 1",
+    "pullback register --model vae": "pullback-vae has version 1",
+    "pullback generate --alias 1": "from version 1 of pullback-gan",
+    "pullback retrain": "passed:",
+    "pullback history": r"passed .* vae 2 .* device hours",
+    "pullback rollback": "rolled back:\nvae 2 -> 1",
     "dvc metrics diff": r"gan\.prior\.fid",
     "dvc params diff": r"models\.vae\.beta",
     "python -c": r"0\.001 +2\.0 +1\.0 +3\n0\.002 +3\.0 +1\.0 +3\n0\.004 +5\.0 +1\.0 +3\n",  # rate, mean, std, count
 }
 """What is in the answer to a command that begins so."""
-SLOW = {"Compare two experiments", "Compare two ideas", "Sweep over seeds and learning rates", "Your own images"}
-"""Sections whose commands run experiments: ten seconds to a minute."""
+SLOW = {
+    "Compare two experiments",
+    "Compare two ideas",
+    "More commands",
+    "Retrain every night",
+    "Score any images",
+    "Sweep over seeds and learning rates",
+    "Take the model out",
+    "Your own images",
+}
+"""Sections whose commands run experiments, or are many: ten seconds to a minute."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +129,7 @@ def test_a_heading_a_mark_and_commands_are_read():
 
 
 def test_every_block_is_of_a_kind_that_is_known_here_and_every_mark_stands_before_one():
-    assert {block.kind for block in ALL} == {"", "console", "mermaid", "python"}
+    assert {block.kind for block in ALL} == {"", "console", "mermaid", "python", "yaml"}
     marks = [line for file in DOCUMENTS for line in file.read_text().splitlines() if line.startswith("<!-- not run")]
     assert len(marks) == sum(block.why is not None for block in ALL)
 
@@ -141,7 +161,8 @@ def finished(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     copy.commit("results")
     (copy.folder / ".venv").mkdir()
     (copy.folder / ".venv/ready").touch()
-    shutil.copy(next((copy.folder / "own-images/digit 7").iterdir()), copy.folder / "seven.png")
+    for name in ("seven.png", "one.png", "other.png"):
+        shutil.copy(next((copy.folder / "own-images/digit 7").iterdir()), copy.folder / name)
     return copy
 
 
@@ -184,14 +205,31 @@ def experiments(tmp_path: Path) -> Clone:
     return place
 
 
-def shell(place: Clone, command: str) -> str:
-    return place.done("bash", "-c", command, PYTHONPATH=str(ROOT / "src"), PULLBACK_CACHE=str(place.folder / ".cache"))
+@pytest.fixture
+def new_data(tmp_path: Path) -> Nightly:
+    """A repository with a champion of 300 images, to which 150 have been added."""
+    place = Nightly(tmp_path / "repository").make(300)
+    place.put(450)
+    return place
 
 
-def run(place: Clone, command: str) -> None:
-    """As it stands in the document, but for paths."""
+def shell(place: Clone | Nightly, command: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    cache = str(place.folder / ".cache")
+    return place.done("bash", "-c", command, PATH=path, PYTHONPATH=str(ROOT / "src"), PULLBACK_CACHE=cache)
+
+
+def place_of(commands: list[str]) -> str:
+    """The fixture in whose repository they are run."""
+    if any(re.match("dvc (exp|queue)", command) for command in commands):
+        return "experiments"
+    return "new_data" if "pullback retrain" in commands else "finished"
+
+
+def run(place: Clone | Nightly, command: str) -> None:
+    """As it stands in the document, but for what is put in."""
     said = command
-    for pattern, path in PATHS.items():
+    for pattern, path in PUT_IN.items():
         said = re.sub(pattern, path, said)
     told = shell(place, said)
     for start, answer in TELLS.items():
@@ -209,18 +247,41 @@ def marked(section: str) -> object:
 @pytest.mark.parametrize("section", [*map(marked, sections())])
 def test_the_commands_of_a_section_do_what_they_say(section: str, request: pytest.FixtureRequest) -> None:
     commands = sections()[section]
-    ours = any(re.match("dvc (exp|queue)", command) for command in commands)
-    place = request.getfixturevalue("experiments" if ours else "finished")
+    place = request.getfixturevalue(place_of(commands))
     for command in commands:
         run(place, command)
-        for name in re.findall(r"[\w-]+\.(?:png|json|csv)$", command):
+        for name in re.findall(r"(?:--out|--json|>) (\S+)", command):
             assert (place.folder / name).stat().st_size > 0, name
 
 
-def test_the_lines_of_python_do_what_they_say() -> None:
-    (block,) = [block for block in ALL if block.kind == "python"]
+def lines(kind: str) -> list[str]:
+    """The texts of the blocks of a kind."""
+    return [block.text for block in ALL if block.kind == kind]
+
+
+def test_the_lines_of_yaml_are_parameters() -> None:
+    (text,) = lines("yaml")
+    content = YAML(typ="safe").load(ROOT / "params.yaml")
+    content["retrain"] |= YAML(typ="safe").load(text)["retrain"]
+    assert config.parse(content).retrain.push
+
+
+def test_the_lines_of_python_on_a_manifold_do_what_they_say() -> None:
+    text, _ = lines("python")
     t = np.linspace(0, 3, 400)
     namespace = {"x": np.stack([t * np.cos(t), t * np.sin(t), t % 0.1], axis=1).astype(np.float32)}
-    exec(block.text, namespace)
+    exec(text, namespace)
     assert namespace["embedding"].coordinates.shape == (400, 2)
     assert namespace["swept"].k in range(4, 17)
+
+
+def test_the_lines_of_python_on_an_exported_model_do_what_they_say(
+    finished: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text = lines("python")
+    shell(finished, "pullback export --model gan --out gan.onnx")
+    monkeypatch.chdir(finished.folder)
+    namespace: dict[str, np.ndarray] = {}
+    exec(text, namespace)
+    assert namespace["images"].shape == (7, 1, 8, 8)
+    assert np.abs(namespace["images"]).max() <= 1
