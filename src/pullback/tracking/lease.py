@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pullback.errors import UserError
@@ -31,24 +31,21 @@ def lease(name: str, owner: str, seconds: float = SECONDS) -> Iterator[None]:
 
     Raises:
         Busy: another owner holds it.
-        UserError: the tracking store cannot be reached; or, at the end of the block, the lease was lost to another
-            machine since this one was not heard of for `seconds`.
+        UserError: the tracking store cannot be reached when the block begins.
     """
     with locked():
         client = connect()
         number = _take(client, name, owner, seconds)
     stopped = threading.Event()
-    extending = threading.Thread(
-        target=_extend, args=(client, f"{name}-{number}", owner, seconds, stopped), daemon=True
-    )
+    held = f"{name}-{number}"
+    extending = threading.Thread(target=_extend, args=(client, held, owner, seconds, stopped), daemon=True)
     extending.start()
     try:
         yield
     finally:
         stopped.set()
         extending.join()
-        with locked():
-            client.set_registered_model_tag(f"{name}-{number}", TAG, _told(owner, 0))
+        _tell(client, held, owner, 0)
 
 
 def check(name: str, owner: str) -> None:
@@ -94,10 +91,10 @@ def _told(owner: str, seconds: float) -> str:
 
 
 def _extend(client: "MlflowClient", name: str, owner: str, seconds: float, stopped: threading.Event) -> None:
-    from mlflow.exceptions import MlflowException
-
     while not stopped.wait(seconds / 4):
-        try:
-            client.set_registered_model_tag(name, TAG, _told(owner, seconds))
-        except MlflowException:  # the server is away for a while; the next time may come before the end
-            continue
+        _tell(client, name, owner, seconds)
+
+
+def _tell(client: "MlflowClient", name: str, owner: str, seconds: float) -> None:
+    with suppress(UserError), locked():  # the server may be away: then the lease lasts as long as was told last
+        client.set_registered_model_tag(name, TAG, _told(owner, seconds))
