@@ -47,14 +47,17 @@ def contest(candidate: Path, champion: Path, params: config.Config) -> tuple[dic
     metrics = _metrics({name.split(".")[2] for name in rules}, params)
     test, train = (_read(candidate, f"features/real/{split}", f"images/{split}") for split in ("test", "train"))
     test = test[_unseen(test, champion)]
+    fit = classifier.trainer(device(params.train.accelerator))
     found: dict[str, Judged] = {}
     with tempfile.TemporaryDirectory() as folder:
         embedder = _Embedder(candidate, Path(folder), params)
-        known = embedder(files.read_array(champion / "data/images/train/images.npy", mmap=True))
+        images, labels = (files.read_array(champion / f"data/images/train/{part}.npy") for part in ("images", "labels"))
+        known = replace(embedder(images), labels=_renamed(candidate, champion, labels))
         for model, method in sorted({tuple(name.split(".")[:2]) for name in rules}):
-            new = replace(_read(candidate, f"features/{model}/{method}", f"samples/{model}/{method}"), train=train)
+            new = _read(candidate, f"features/{model}/{method}", f"samples/{model}/{method}")
+            new = replace(new, train=train, fit=fit)
             n = min(params.evaluate.images or len(test), *map(len, (test, new)))
-            old = replace(_drawn(candidate, champion, model, method, n, params, embedder), train=known)
+            old = replace(_drawn(candidate, champion, model, method, n, params, embedder), train=known, fit=fit)
             scored = _scored(metrics, test.subset(n, params.seed), new.subset(n, params.seed), old, params.seed)
             found |= {f"{model}.{method}.{score}": each for score, each in scored.items()}
     return {name: each for name, each in found.items() if name in rules}, len(test)
@@ -99,12 +102,10 @@ class _Embedder:
 
 
 def _read(revision: Path, features: str, images: str) -> Set:
-    labels = files.read_array(revision / "data" / images / "labels.npy")
     return replace(
         embedding.read(revision / "data" / features),
         images=files.read_array(revision / "data" / images / "images.npy", mmap=True),
-        labels=labels if labels.min() >= 0 else None,
-        fit=classifier.trainer(device("auto")),
+        labels=files.read_array(revision / "data" / images / "labels.npy"),
     )
 
 
@@ -120,8 +121,7 @@ def _drawn(
     sampler = plugins.load("sampling", method).sampler(model, images, labels, settings, params.seed)
     asked = labels_like(labels, n, params.seed, model.classes)
     drawn = embedder(np.concatenate(list(batches(model, sampler, asked, params.seed, on))))
-    renamed = _renamed(candidate, champion, asked)
-    return replace(drawn, labels=renamed if renamed.min() >= 0 else None, fit=classifier.trainer(on))
+    return replace(drawn, labels=_renamed(candidate, champion, asked))
 
 
 def _renamed(candidate: Path, champion: Path, labels: NDArray[np.int64]) -> NDArray[np.int64]:
