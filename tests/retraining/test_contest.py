@@ -12,7 +12,6 @@ from pullback.errors import UserError
 from pullback.retraining import contest as contests
 from pullback.retraining.contest import contest, needed
 
-KID = {"metric": "vae.prior.kid", "direction": "better"}
 RECALL = {"metric": "vae.prior.recall", "direction": "not_worse"}
 TEST = (300, 420)
 
@@ -33,12 +32,12 @@ def scored(candidate: Path, champion: Path, monkeypatch: pytest.MonkeyPatch, **m
     """The sets that are scored: test, new, old."""
     found = []
     monkeypatch.setattr(contests, "_scored", lambda metrics, *sets: found.append(sets[:3]) or {})
-    contest(candidate, champion, params(KID, **more))
+    contest(candidate, champion, params(**more))
     return found[0]
 
 
 def test_a_model_against_itself_is_neither_better_nor_worse(candidate: Path, champion: Path) -> None:
-    scores, images = contest(candidate, champion, params(KID, RECALL))
+    scores, images = contest(candidate, champion, params(RECALL))
     assert images == 120
     assert scores.keys() == {"vae.prior.kid", "vae.prior.recall"}
     for score in scores.values():
@@ -51,7 +50,7 @@ def test_a_model_against_itself_is_neither_better_nor_worse(candidate: Path, cha
 
 def test_a_model_that_draws_real_images_is_better_for_sure(candidate: Path, champion: Path) -> None:
     write(candidate, "vae/prior", *digits(500, 620))
-    kid = contest(candidate, champion, params(KID))[0]["vae.prior.kid"]
+    kid = contest(candidate, champion, params())[0]["vae.prior.kid"]
     assert kid.candidate < kid.champion
     assert kid.high is not None
     assert kid.high < 0
@@ -70,7 +69,7 @@ def test_too_few_test_images_are_told_in_one_sentence(candidate: Path, tmp_path:
     leave(tmp_path / "champion", (0, 371), (371, 420))
     told = r"^only 49 of 120 test images are new to the champion, and 50 are needed to compare; add more images$"
     with pytest.raises(UserError, match=told):
-        contest(candidate, tmp_path / "champion", params(KID))
+        contest(candidate, tmp_path / "champion", params())
 
 
 def test_each_is_held_against_what_it_was_trained_on_itself(
@@ -117,5 +116,5 @@ def test_what_is_fetched_of_a_revision_is_what_is_read(candidate: Path, champion
         for file in [path for path in folder.rglob("*") if path.is_file()]:
             if not any(file.is_relative_to(folder / path) for path in paths):
                 file.unlink()
-    scores, _ = contest(candidate, champion, params(KID))
+    scores, _ = contest(candidate, champion, params())
     assert scores

@@ -18,12 +18,14 @@ from pullback.training import checkpoint
 ROOT = Path(__file__).parents[2]
 CLASSES = [str(digit) for digit in range(10)]
 
+KID = {"metric": "vae.prior.kid", "direction": "better"}
 
-def params(*gate: dict[str, Any], **more: Any) -> config.Config:
-    """Those of params.yaml, but of a VAE alone, of pixels as features, and with these rules; `train_start=…` sets train.start."""
+
+def params(*more_rules: dict[str, Any], **more: Any) -> config.Config:
+    """Those of params.yaml, but of a VAE alone, with pixels as features; `train_start=…` sets train.start."""
     content = YAML(typ="safe").load(ROOT / "params.yaml")
     content["features"]["name"] = "pixels"
-    content["train"]["models"], content["retrain"]["gate"] = ["vae"], list(gate)
+    content["train"]["models"], content["retrain"]["gate"] = ["vae"], [KID, *more_rules]
     for key, value in more.items():
         block, _, name = key.partition("_")
         content[block][name] = value

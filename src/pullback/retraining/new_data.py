@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,27 +26,29 @@ def inspect(begun: Journal, params: config.Config) -> Outcome | None:
     before = files.read_json(old / "metrics/prepare.json")
     try:
         now = _prepared(params, new, before)
+        checks = drift.judge(
+            drift.Counts.of(before),
+            drift.Counts.of(now),
+            _features(old / "data/images", old / "models/extractor", params),
+            _features(new, old / "models/extractor", params),
+            params.retrain.max_drift,
+            params.seed,
+        )
     except UserError as error:
+        if isinstance(error.__cause__, OSError):  # a full disk says nothing of the data
+            raise
         return Outcome(code=12, verdict="drifted", reasons=[str(error)])
-    checks = drift.judge(
-        drift.Counts.of(before),
-        drift.Counts.of(now),
-        _features(old / "data/images", old / "models/extractor", params),
-        _features(new, old / "models/extractor", params),
-        params.retrain.max_drift,
-        params.seed,
-    )
     stopped = [check.sentence for check in checks if not check.ok]
     return Outcome(code=12, verdict="drifted", reasons=stopped, report=drift.report(checks)) if stopped else None
 
 
-def _prepared(params: config.Config, folder: Path, before: dict[str, object]) -> dict[str, object]:
+def _prepared(params: config.Config, folder: Path, before: dict[str, Any]) -> dict[str, Any]:
     source = plugins.load("data", params.data.name)
     return prepare(
         source.read(snapshot.kept()),
         folder,
-        channels=before["channels"],  # type: ignore[arg-type] # as those that the feature map has learned
-        size=before["size"],  # type: ignore[arg-type]
+        channels=before["channels"],  # as those that the feature map has learned
+        size=before["size"],
         test_fraction=params.data.test_fraction,
         max_broken=1.0,  # drift.judge says how many may be
         seed=params.seed,
@@ -55,17 +58,12 @@ def _prepared(params: config.Config, folder: Path, before: dict[str, object]) ->
 def _features(images: Path, extractor: Path, params: config.Config) -> NDArray[np.floating]:
     """Those of as many images as the checks look at, of both splits."""
     load = plugins.load("features", params.features.name).load
-    splits = [files.read_array(images / split / "images.npy", mmap=True) for split in ("train", "test")]
-    rows = np.random.default_rng(params.seed).permutation(sum(map(len, splits)))[: drift.MOST]
-    some = np.concatenate([each[np.sort(of)] for each, of in zip(splits, _by_split(rows, splits), strict=True)])
+    train, test = (files.read_array(images / split / "images.npy", mmap=True) for split in ("train", "test"))
+    rows = np.sort(np.random.default_rng(params.seed).permutation(len(train) + len(test))[: drift.MOST])
+    some = np.concatenate([train[rows[rows < len(train)]], test[rows[rows >= len(train)] - len(train)]])
     with TemporaryDirectory() as folder:
         embedding.embed_to(
             Path(folder), lambda: some, lambda on: load(extractor, on), title="new data",
             accelerator=params.train.accelerator,
         )  # fmt: skip
         return embedding.read(Path(folder)).features
-
-
-def _by_split(rows: NDArray[np.int64], splits: list[NDArray[np.uint8]]) -> list[NDArray[np.int64]]:
-    first = len(splits[0])
-    return [rows[rows < first], rows[rows >= first] - first]
