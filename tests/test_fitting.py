@@ -19,14 +19,17 @@ import pytest
 import torch
 from mlflow import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
+from revision import committed
 from ruamel.yaml import YAML
 
-from pullback import config, files
+from pullback import config, files, plugins
 from pullback.errors import UserError
 from pullback.fitting import Fitting
-from pullback.pipeline import STOPPED, kept, rank
+from pullback.models._model import Model
+from pullback.pipeline import STOPPED, Stage, _record_cost, kept, rank, stage
 from pullback.tracking.run import Silent
 from pullback.training import checkpoint
+from pullback.training.loop import Stopped
 
 ROOT = Path(__file__).parents[1]
 GAN = {"width": 4, "latent_dim": 4, "budget_images": 3200, "batch_size": 16}
@@ -96,7 +99,8 @@ class Place:
         """All that the last run has in MLflow, but for its speed."""
         run = self.last_run()
         histories = {key: self.client.get_metric_history(run.info.run_id, key) for key in run.data.metrics}
-        del histories["seconds"], histories["images_per_second"]
+        for speed in ("seconds", "images_per_second", "device_hours", "energy_kwh"):
+            del histories[speed]
         return {
             key: [(point.step, point.value) for point in history]
             for key, history in histories.items()
@@ -191,6 +195,34 @@ def test_the_pace_is_recorded_while_it_trains(whole):
         history = whole.client.get_metric_history(run.info.run_id, key)
         assert [point.step for point in history] == list(range(80, 3201, 80))
         assert all(point.value > 0 for point in history)
+
+
+def test_the_cost_is_recorded(whole):
+    metrics = whole.last_run().data.metrics
+    assert metrics["device_hours"] == pytest.approx(metrics["seconds"] / 3600, abs=1e-6)
+    assert metrics["energy_kwh"] == pytest.approx(metrics["device_hours"] * 0.1)  # 100 watts
+
+
+def test_the_cost_is_that_of_all_devices_for_as_long_as_the_stage_worked(place, monkeypatch):
+    monkeypatch.chdir(place.folder)
+    told = {}
+    tracked: Any = SimpleNamespace(metrics=told.update)
+    run = Stage("train@gan", config.read(), tracked)
+    run.devices = 4
+    _record_cost(run, 1800.0)
+    assert told == pytest.approx({"device_hours": 2.0, "energy_kwh": 0.2})
+
+
+@pytest.mark.parametrize("error", [UserError("it fails"), SystemExit(STOPPED), ValueError("a mistake of ours")])
+def test_a_stage_that_fails_or_is_stopped_has_its_cost_too(place, monkeypatch, error):
+    monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    with pytest.raises((SystemExit, ValueError)), stage("train@gan", keys=["seed"]):
+        raise error
+    run = place.last_run()
+    assert run.info.status in ("FAILED", "KILLED")
+    assert run.data.metrics["device_hours"] > 0
+    assert run.data.metrics.keys().isdisjoint({"seconds", "images_per_second"})
 
 
 def test_a_diagnosis_is_a_tag_a_metric_and_a_line_of_the_results(whole):
@@ -322,6 +354,69 @@ def test_checkpoints_are_those_of_the_same_weights(place, monkeypatch):
     files.write_json(place.folder / "metrics/prepare.json", {"digest": "4567"})
     place.set()
     assert fitting(place, monkeypatch).depends != before
+
+
+@pytest.fixture
+def earlier(place: Place) -> Model:
+    """A generator whose weights are those of the last commit."""
+    torch.manual_seed(7)
+    gan = plugins.load("models", "gan")
+    params = gan.Params(width=4, latent_dim=4)
+    model = gan.build(params, (1, 8, 8), 0)
+    described = {"name": "gan", "params": params.model_dump(), "shape": [1, 8, 8], "classes": 0}
+    checkpoint.save(place.folder / "models/gan", model, described)
+    committed(place.folder, "models/gan")
+    shutil.rmtree(place.folder / "models/gan")
+    return model
+
+
+def test_a_training_starts_from_the_weights_of_a_revision_for_a_share_of_the_budget(
+    place, monkeypatch, tmp_path, earlier
+):
+    """The loop gets them before its first step, from which it makes the averaged weights."""
+    seen = {}
+
+    def first_step(model, params, *_, **__):
+        seen.update(model=model, budget=params.budget_images)
+        raise Stopped
+
+    monkeypatch.setattr("pullback.fitting.train", first_step)
+    for start, budget in ((None, 3200), ("HEAD", 800)):
+        place.set(start=start, start_budget=0.25)
+        fits = fitting(place, monkeypatch)
+        with pytest.raises(Stopped):
+            fits.train(0, tmp_path, lambda: False)
+        assert seen["budget"] == fits.description["params"]["budget_images"] == budget
+        same = [
+            torch.equal(weight, earlier.parts[part].state_dict()[name])
+            for part, network in seen["model"].parts.items()
+            for name, weight in network.state_dict().items()
+            if weight.is_floating_point() and weight.numel() > 1 and weight.std() > 0
+        ]
+        assert same
+        assert all(same) if start else not any(same)
+
+
+def test_another_start_is_another_training(place, monkeypatch, earlier):
+    before = fitting(place, monkeypatch).depends
+    place.set(start="HEAD")
+    assert fitting(place, monkeypatch).depends != before
+
+
+def test_weights_of_other_networks_are_refused_in_one_sentence(place, monkeypatch, tmp_path, earlier):
+    told = (
+        r"^train\.start: models\.gan has other networks than at revision HEAD; set train\.start to null and retrain\."
+    )
+    for change in ({"width": 5}, {"architecture": "mlp"}, {"latent_dim": 5}):
+        place.set(change, start="HEAD")
+        with pytest.raises(UserError, match=told):
+            fitting(place, monkeypatch).train(0, tmp_path, lambda: False)
+
+
+def test_a_start_that_is_not_there_is_one_sentence(place, monkeypatch, tmp_path, earlier):
+    place.set(start="nowhere")
+    with pytest.raises(UserError, match=r"^revision nowhere cannot give models/gan "):
+        fitting(place, monkeypatch).train(0, tmp_path, lambda: False)
 
 
 @pytest.mark.parametrize(

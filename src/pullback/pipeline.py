@@ -25,6 +25,7 @@ from pullback import config, files
 from pullback.errors import UserError, refused
 from pullback.tracking.places import root
 from pullback.tracking.run import Run, Silent, stage_run
+from pullback.tracking.store import refusals
 
 
 class Stage:
@@ -123,9 +124,12 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = (), writes: 
             name, params.tracking.experiment, recorded, upstream, everything, params.tracking.offline
         ) as tracked:
             running = Stage(name, params, tracked)
-            with _vanishing(writes):
-                yield running
-            _record_speed(running, time.perf_counter() - start)
+            try:
+                with _vanishing(writes):
+                    yield running
+                _record_speed(running, time.perf_counter() - start)
+            finally:
+                _record_cost(running, time.perf_counter() - start)
         gc.freeze()  # or the interpreter looks for garbage for a second on its way out
     except UserError as error:
         if os.environ.get("PULLBACK_TRACEBACK"):
@@ -155,9 +159,15 @@ def _record_speed(stage: Stage, seconds: float) -> None:
     if stage.images:
         speed["images_per_second"] = round(stage.images / seconds, 1)
     files.write_json(path("metrics/speed", stage.name, ".json"), speed)
+    stage.tracked.metrics(speed)
+
+
+def _record_cost(stage: Stage, seconds: float) -> None:
+    """What fails or is stopped costs as well."""
     hours = seconds * stage.devices / 3600
     energy = hours * stage.params.tracking.device_watts / 1000  # estimated: few machines tell what they draw
-    stage.tracked.metrics(speed | {"device_hours": hours, "energy_kwh": energy})
+    with suppress(*refusals()):  # the stage's own error matters more
+        stage.tracked.metrics({"device_hours": hours, "energy_kwh": energy})
 
 
 def _value(params: Any, key: str) -> Any:
