@@ -1,5 +1,7 @@
 """The gate passes what is better by the rules, and says of each rule why."""
 
+import random
+
 import pytest
 
 from pullback.config import GateRule
@@ -30,6 +32,23 @@ def test_where_higher_is_better_the_lower_end_counts():
     for low, passed in ((0.01, True), (-0.01, False)):
         score = Judged(0.6, 0.5, low, 0.2)
         assert judge({"recall": score}, [rule("recall", "better")], BETTER).passed is passed
+
+
+@pytest.mark.parametrize("name", ["fid", "recall"])
+def test_of_two_models_at_most_one_is_better_and_swapping_them_swaps_the_verdicts(name):
+    """The score and its interval change their signs, and so does which of the two may replace the other."""
+    draw, decided, other = random.Random(0), 0, {"fid": "higher", "recall": "lower"}
+    for _ in range(200):
+        candidate, champion, reach = draw.random(), draw.random(), draw.random() / 2
+        low, high, margin = candidate - champion - reach, candidate - champion + reach, draw.random() / 10
+        score, swapped = Judged(candidate, champion, low, high), Judged(champion, candidate, -high, -low)
+        asked = [rule(name, "better", margin)]
+        passes, passes_swapped = (judge({name: each}, asked, BETTER).passed for each in (score, swapped))
+        assert not (passes and passes_swapped)
+        assert passes_swapped == judge({name: score}, asked, other).passed
+        assert not passes or judge({name: score}, [rule(name, "not_worse")], BETTER).passed
+        decided += passes or passes_swapped
+    assert 50 < decided < 150
 
 
 @pytest.mark.parametrize(
