@@ -12,7 +12,7 @@ from pullback import files
 from pullback.errors import UserError
 from pullback.retraining import journal
 from pullback.retraining.journal import Journal
-from pullback.retraining.succession import ID, champions, turn_down
+from pullback.retraining.succession import ID, champions, check_unreplaced, turn_down
 from pullback.tracking import registry, versions
 
 ELSEWHERE = "0" * 32
@@ -64,6 +64,21 @@ def test_a_champion_promoted_where_this_branch_has_not_been_is_told_in_one_sente
     told = r"^the champion of pullback-vae, version 1, was promoted elsewhere in commit \w{8}; get it with `git pull` "
     with pytest.raises(UserError, match=told):
         champions(begun, params())
+
+
+def test_a_champion_named_by_another_machine_meanwhile_is_told_and_ones_own_is_not(
+    begun: Journal, client: MlflowClient
+) -> None:
+    check_unreplaced(begun)
+    begun.replaced = champions(begun, params())
+    check_unreplaced(begun)
+    run_id = client.get_model_version("pullback-vae", "1").run_id
+    versions.appoint("vae", versions.add("vae", run_id, ID, "other", {}), "1")
+    told = r"^version 2 of pullback-vae has become the champion in the place of 1 meanwhile; the next call trains on "
+    with pytest.raises(UserError, match=told):
+        check_unreplaced(begun)
+    begun.versions = {"vae": "2"}  # as when a killed call had appointed it
+    check_unreplaced(begun)
 
 
 def test_a_candidate_that_was_turned_down_is_one_version_with_the_reasons_however_often(

@@ -32,6 +32,16 @@ def champions(begun: Journal, params: config.Config) -> tuple[dict[str, str | No
     return found, versions.tags(model, str(found[model])).get("commit", begun.commit)
 
 
+def check_unreplaced(begun: Journal) -> None:
+    """Raises `UserError` if another machine has named another champion since this retraining began."""
+    for model, replaced in begun.replaced.items():
+        if (now := versions.alias(model, versions.CHAMPION)) not in (replaced, begun.versions.get(model)):
+            raise UserError(
+                f"version {now} of pullback-{model} has become the champion in the place of {replaced} meanwhile; "
+                "the next call trains on the new state"
+            )
+
+
 def crown(begun: Journal, params: config.Config, lease: str, owner: str) -> None:
     """Registers the candidate, commits its results, and gives it the alias of the champion."""
     assert begun.outcome
