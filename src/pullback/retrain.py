@@ -39,8 +39,9 @@ def retrain() -> int:
             return BUSY
         begun = journal.unfinished()
         if begun:
-            print(f"going on with what {begun.who} began at {begun.began}")
             workspace.recover(begun)
+        if begun and (begun.manifest or begun.outcome):
+            print(f"going on with what {begun.who} began at {begun.began}")
         else:
             begun = _new_data(config.read_nightly())
         return _decide(begun, config.read()) if begun else NOTHING_NEW
@@ -69,8 +70,10 @@ def _new_data(params: config.Nightly) -> Journal | None:
     if params.retrain.push:
         workspace.pull()
         commit, branch = workspace.position()
-    imports = snapshot.update(params.data.source)
-    begun = journal.begin(commit, branch, imports=[str(path) for path in imports], settings=workspace.settings())
+    imports = [path for path in (f"{params.data.source}.dvc",) if Path(path).is_file()]
+    begun = journal.begin(commit, branch, imports=imports, settings=workspace.settings())
+    begun.save()  # from here on something changes
+    snapshot.update(params.data.source)
     mark, seen = snapshot.fingerprint(params.data, root()), _seen()
     if seen.get("fingerprint") == mark and _is_old(seen["snapshot"], begun):
         return None
@@ -97,8 +100,14 @@ def _is_old(found: str, begun: Journal) -> bool:
         print(f"these data were {entry['verdict']} on {entry['date']}; `pullback history` tells why")
     else:
         return False
-    workspace.restore(begun)
+    _leave(begun)
     return True
+
+
+def _leave(begun: Journal) -> None:
+    """Ends what has changed nothing yet."""
+    workspace.restore(begun)
+    journal.end()
 
 
 def _decide(begun: Journal, params: config.Config) -> int:
@@ -108,8 +117,7 @@ def _decide(begun: Journal, params: config.Config) -> int:
         with lease(LEASE, _owner()):
             if begun.outcome is None:
                 ledger.exchange(params.tracking.experiment)
-                if _is_old(begun.manifest["snapshot"], begun):  # another machine has refused it meanwhile
-                    journal.end()
+                if _is_old(begun.manifest["snapshot"], begun):  # since another machine has refused it
                     return NOTHING_NEW
                 _know_champions(begun, params)
                 begun.outcome = _outcome(begun, params)
@@ -118,7 +126,7 @@ def _decide(begun: Journal, params: config.Config) -> int:
     except Busy as busy:
         print(busy)
         if begun.outcome is None:
-            journal.end()  # by the next call the data may be others
+            _leave(begun)  # by the next call the data may be others
         return BUSY
     return _finish(begun, params)
 
@@ -134,7 +142,7 @@ def _know_champions(begun: Journal, params: config.Config) -> None:
         if not begun.champion:
             begun.replaced, begun.champion = champions(begun, params)
     except UserError:
-        journal.end()  # nothing has begun
+        _leave(begun)
         raise
     begun.save()
 
@@ -172,6 +180,7 @@ def _carry_out(begun: Journal, params: config.Config) -> None:
     if begun.outcome.verdict in ("passed", "rolled back"):
         try:
             workspace.check_unmoved(begun)
+            succession.check_unreplaced(begun)
         except UserError as error:
             begun.outcome = Outcome(code=FAILED, verdict="failed", reasons=[str(error)])
             begun.save()
