@@ -81,5 +81,5 @@ def test_an_entry_in_words_has_its_cost_and_a_line_per_reason() -> None:
 def test_a_rollback_in_words_has_no_cost_and_no_count_of_images() -> None:
     found = decided("rolled back")
     found.began, found.who, found.manifest = "2026-05-04T03:02:01+00:00", "me@here", {"snapshot": "a.dir"}
-    line = "2026-05-04 03:02  rolled back  images of a.dir  me@here"
+    line = "2026-05-04 03:02  rolled back  me@here"
     assert ledger.told(ledger.record(found)).splitlines()[0] == line
