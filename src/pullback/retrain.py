@@ -201,7 +201,7 @@ def _finish(begun: Journal, params: config.Config) -> int:
         ledger.exchange(params.tracking.experiment)
     except UserError as error:
         warnings.warn(f"other machines do not know of this yet: {error}", stacklevel=2)
-    print("\n".join([f"{outcome.verdict}:", *outcome.reasons]))
+    print("\n".join([f"{outcome.verdict}:", *([outcome.report] if outcome.report else outcome.reasons)]))
     notify(params.retrain.notify, entry)
     workspace.restore(begun)
     for name in ("champion", "candidate", "images"):

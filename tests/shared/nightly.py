@@ -83,9 +83,10 @@ with stage("train@vae", keys=["seed"], reads=["download"]) as run:
     model = vae.build(params, (1, 8, 8), classes)
     if run.params.train.start:
         fitting.start_from(run.params.train.start, "vae", model)
-    train(model, torch.from_numpy(images), torch.from_numpy(labels), len(images) // 40)
+    train(model, torch.from_numpy(images), torch.from_numpy(labels), len(images) // 30)
     description = {"name": "vae", "params": params.model_dump(), "shape": [1, 8, 8], "classes": classes}
     checkpoint.save(Path("models/vae"), model, description)
+    model = checkpoint.load(Path("models/vae"))
     asked = labels_like(labels, len(images), 0, classes)
     sampler = plugins.load("sampling", "prior").sampler(model, images, labels, None, 0)
     drawn = np.concatenate(list(batches(model, sampler, asked, 0, torch.device("cpu"))))

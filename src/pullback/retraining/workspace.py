@@ -6,6 +6,7 @@ which end in one commit whose message names the retraining; until that commit is
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -169,14 +170,28 @@ def promote(journal: Journal, message: str) -> str:
 
 
 def go_back(journal: Journal, message: str) -> str:
-    """Makes the results of the commit `journal.target` those of the workspace and commits them; returns the commit."""
+    """Makes the results of the commit `journal.target` those of the workspace and commits them; returns the commit.
+
+    What params.yaml says of retraining stays as it is.
+    """
     if not is_committed(journal):
         restore(journal)
         assert journal.target
+        now = Path("params.yaml").read_text()
         _git("checkout", "--quiet", journal.target, "--", *_at(journal.target, *RESULTS))
+        _keep_settings(now)
         _commit(journal, message)
     _dvc("checkout", "--quiet", "--force")
     return _git("rev-parse", "HEAD")
+
+
+def _keep_settings(now: str) -> None:
+    """Puts the block `retrain` of `now` into params.yaml: no result depends on what is to be done every night."""
+    block = re.compile(r"^retrain:.*?(?=^\w|\Z)", re.MULTILINE | re.DOTALL)
+    kept = block.search(now)
+    assert kept
+    then = Path("params.yaml").read_text()
+    files.write_text(Path("params.yaml"), block.sub(lambda _: kept[0], then))
 
 
 def _commit(journal: Journal, message: str) -> None:
