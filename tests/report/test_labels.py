@@ -28,6 +28,13 @@ def test_number_has_a_true_minus_and_no_minus_zero():
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "told"), [(0.1, 0.2, "0.1 to 0.2"), (-0.1, 0.2, "0.0 to 0.2"), (-0.2, -0.1, "not above 0")]
+)
+def test_an_interval_ends_at_the_least_that_is_possible(low, high, told):
+    assert interval(low, high, 1, least=0) == told
+
+
+@pytest.mark.parametrize(
     ("p", "told"), [(0.0123, "p = 0.012"), (1e-3, "p = 0.001"), (2.4e-12, "p = 2·10⁻¹²"), (0.0, "p < 1·10⁻³⁰⁰")]
 )
 def test_p_values_are_told_to_their_power_of_ten(p, told):

@@ -21,9 +21,18 @@ def test_it_opens_with_the_title_the_outcome_and_the_verdicts(results):
 def test_every_score_has_a_row_with_intervals_and_the_best_in_bold(results):
     told = rendered(results)
     assert "|  | GAN prior | VAE prior | real images (floor) |\n| --- | --- | --- | --- |\n" in told
-    assert "\n| FID ↓ | **4.00** (3.60 to 4.40) | 8.00 (7.20 to 8.80) | 0.50 (0.45 to 0.55) |\n" in told
+    assert (
+        "\n| FID ↓ (unbiased, 95 %) | **4.00** (3.60 to 4.40) | 8.00 (7.20 to 8.80) | 0.50 (0.45 to 0.55) |\n" in told
+    )
     assert told.count("**0.500**") == 2  # the precision of both
     assert "n = 40 real / 40 generated images; seed 7" in told
+
+
+def test_the_interval_of_a_distance_is_not_below_0(parts):
+    whole = parts()
+    whole["evaluations"]["gan"]["methods"]["prior"]["fid"] |= {"low": -1.0, "high": -0.5}
+    whole["evaluations"]["vae"]["methods"]["prior"]["fid"]["low"] = -1.0
+    assert "| **4.00** (not above 0) | 8.00 (0.00 to 8.80) |" in rendered(Results(**whole))
 
 
 def test_a_score_that_the_floor_lacks_is_left_blank(parts):

@@ -105,6 +105,23 @@ def test_scores_that_a_source_or_the_floor_lacks_are_a_dash(parts):
     assert re.findall(r'class="best">([^<]+)<', html) == ["4.00", "0.500"]
 
 
+def test_the_interval_of_a_distance_is_unbiased_and_not_below_0(parts):
+    whole = parts(better={"fid": "lower", "kid": "lower"})
+    bounds = {"gan": (-1.0, 6.0), "vae": (-2.0, -1.0)}
+    for model, (low, high) in bounds.items():
+        evaluation = whole["evaluations"][model]
+        for score in whole["better"]:
+            evaluation["methods"]["prior"][score] = {"value": 5.0, "low": low, "high": high, "n_real": 60, "n_fake": 40}
+        evaluation["floor"] = {"fid": {"value": 3.0, "low": -3.0, "high": 2.0, "n_real": 60, "n_fake": 40}}
+    html = scores.section(Results(**whole)).html.replace("\N{MINUS SIGN}", "-")
+    told = text(html)
+    assert "FID ↓ n = 60 / 40 unbiased, 95 % KID ↓ n = 60 / 40 GAN prior" in told
+    assert "GAN prior 5.00 0.00 to 6.00 5.00 -1.00 to 6.00" in told
+    assert "VAE prior 5.00 not above 0 5.00 -2.00 to -1.00" in told
+    assert "real images (floor) 3.00 0.00 to 2.00" in told
+    assert "--at:83.3%;--low:0.0%;--high:100.0%" in html
+
+
 def test_many_scores_are_split_into_tables_that_fit(parts):
     whole = parts(better={f"score{i}": "lower" for i in range(13)})
     for evaluation in whole["evaluations"].values():

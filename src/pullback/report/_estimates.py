@@ -1,6 +1,7 @@
 """How do the scores of all sources stand in a table, beside what real images score?"""
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any
 
 from markupsafe import Markup
@@ -11,6 +12,8 @@ from pullback.report._section import NOTHING, table
 
 ABSENT = Markup("\N{EN DASH}")
 ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}"}
+LEAST = {"fid": 0.0, "js_divergence": 0.0}
+"""Distances whose interval is without the bias of few images, so that it may fall below what a distance can be."""
 
 
 def estimates(results: Results, metrics: Iterable[str]) -> Markup:
@@ -35,22 +38,25 @@ def _name(results: Results, source: str) -> Markup:
 
 
 def _head(results: Results, metric: str) -> Markup:
-    """Its name, which direction is better, and the numbers of real and of generated images behind it."""
+    """Its name, which direction is better, the numbers of real and of generated images behind it, and of which kind the
+    intervals are, where it is not the usual one."""
     scored = [scores[metric] for scores in results.scores.values() if metric in scores]
     counts = sorted({f"{each['n_real']:,} / {each['n_fake']:,}" for each in scored})
     arrow = ARROWS[results.better[metric]]
-    return Markup("{} {}<small>n = {}</small>").format(label(metric), arrow, " or ".join(counts))
+    intervals = Markup("<small>unbiased, 95 %</small>") if metric in LEAST else NOTHING
+    return Markup("{} {}<small>n = {}</small>{}").format(label(metric), arrow, " or ".join(counts), intervals)
 
 
 def _column(results: Results, metric: str) -> list[Markup]:
-    models = [scores.get(metric) for scores in results.scores.values()]
-    floor = results.floor.get(metric)
-    estimates = [*models, floor]
+    least = LEAST.get(metric, -inf)
+    found = (*(scores.get(metric) for scores in results.scores.values()), results.floor.get(metric))
+    estimates = [each and each | {end: max(each[end], least) for end in ("low", "high")} for each in found]
+    *models, floor = estimates
     over_trainings = [results.repeats.get(source, {}).get(metric) for source in results.scores]
     places = decimals(each["value"] for each in models if each)
     leading = best(results, metric)
     ends = [each[key] for each in estimates if each for key in ("value", "low", "high")]
-    least, width = min(ends), max(ends) - min(ends) or 1.0
+    start, width = min(ends), max(ends) - min(ends) or 1.0
     return [
         Markup(
             '<span class="{}">{}</span><small>{}</small>{}'
@@ -58,9 +64,9 @@ def _column(results: Results, metric: str) -> list[Markup]:
         ).format(
             "best" if each is not floor and each["value"] == leading else "",
             number(each["value"], places),
-            interval(each["low"], each["high"], places),
+            interval(each["low"], each["high"], places, least),
             _over_trainings(repeated, places),
-            *(100 * (each[key] - least) / width for key in ("value", "low", "high")),
+            *(100 * (each[key] - start) / width for key in ("value", "low", "high")),
         )
         if each
         else ABSENT

@@ -1,7 +1,7 @@
 """How are names and numbers of the pipeline written for a reader?"""
 
 from collections.abc import Iterable
-from math import floor, log10
+from math import floor, inf, log10
 
 LABELS = {
     "c_t": "C_T",
@@ -49,8 +49,11 @@ def number(value: float, decimals: int) -> str:
     return f"{value:z,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def interval(low: float, high: float, decimals: int) -> str:
-    return f"{number(low, decimals)} to {number(high, decimals)}"
+def interval(low: float, high: float, decimals: int, least: float = -inf) -> str:
+    """Without what lies below the `least` that is possible."""
+    if high <= least:
+        return f"not above {least:g}"
+    return f"{number(max(low, least), decimals)} to {number(high, decimals)}"
 
 
 def p_value(p: float) -> str:

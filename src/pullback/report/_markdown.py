@@ -1,9 +1,10 @@
 """How does the outcome look in the description of a pull request? Its verdicts, images, scores and provenance."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 
 from pullback.report._basis import basis_told
-from pullback.report._estimates import ARROWS, best
+from pullback.report._estimates import ARROWS, LEAST, best
 from pullback.report._figures import file_name
 from pullback.report._labels import decimals, interval, label, number
 from pullback.report._results import Results
@@ -33,10 +34,15 @@ def _images(sources: Sequence[str]) -> str:
 
 def _scores(results: Results) -> str:
     """A row per score, as there are many, and a column per source; the best in bold."""
-    rows = ([f"{label(score)} {ARROWS[results.better[score]]}", *_row(results, score)] for score in results.better)
+    rows = ([_name(results, score), *_row(results, score)] for score in results.better)
     head = ["", *map(label, results.scores), "real images (floor)"]
     metrics = next(iter(results.evaluations.values()))["parameters"]
     return f"## Scores\n\n{_table(head, rows)}\n\nIn brackets 95 % intervals. {basis_told(results, metrics)}"
+
+
+def _name(results: Results, score: str) -> str:
+    bounds = " (unbiased, 95 %)" if score in LEAST else ""
+    return f"{label(score)} {ARROWS[results.better[score]]}{bounds}"
 
 
 def _row(results: Results, score: str) -> Iterable[str]:
@@ -48,7 +54,7 @@ def _row(results: Results, score: str) -> Iterable[str]:
             continue
         value = number(each["value"], places)
         bold = "**" if each is not floor and each["value"] == leading else ""
-        yield f"{bold}{value}{bold} ({interval(each['low'], each['high'], places)})"
+        yield f"{bold}{value}{bold} ({interval(each['low'], each['high'], places, LEAST.get(score, -inf))})"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -13,7 +13,8 @@ WIDEST = 7  # columns of a table
 MEANINGS = {
     "fid": "The distance between Gaussians fitted to the features of real and of generated images. The value is that "
     "of these n images, as everyone reports it; it lies above the distance between the populations, that of unlimited "
-    "images. The interval covers the latter, so it may end below the value.",
+    "images. The interval covers the latter, so it may end below the value. It is cut at 0, below which an estimate "
+    "without bias can fall, and a distance cannot.",
     "kid": "A distance that supposes no Gaussian and is not biased by n; between equal sets half of the time below 0.",
     "inception_score": "High when the feature map sees one clear class in each image and all classes over the set; "
     "from 1 to the number of classes. On the features of Inception it is the Inception score.",
