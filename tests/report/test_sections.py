@@ -164,11 +164,13 @@ def test_one_source_has_no_verdict(parts):
 def test_copies_stand_beside_their_training_images_nearest_first(results):
     section = copies.section(results)
     pairs = [(5, 50), (6, 51), (7, 50), (8, 52)]
-    assert len(section.figures) == 8
-    for figure, (fake, train) in zip(section.figures, pairs, strict=False):
-        left, right = rows(figure)[0]
+    assert [figure.name for figure in section.figures] == ["copies-gan-prior", "copies-vae-prior"]
+    for (left, right), (fake, train) in zip(rows(section.figures[0], 4), pairs, strict=True):
         assert (left == results.samples["gan prior"][fake]).all()
         assert (right == results.train[train]).all()
+    alts = re.findall(r'alt="(.+?)"', section.html)
+    assert len(alts) == 8
+    assert alts[1] == "GAN prior: image 6 beside training image 51, ratio 0.12"
     cards = [text(card) for card in section.html.split('<div class="card ')[1:5]]
     assert [re.search(r"ratio [\d.]+( near-copy)?", card)[0] for card in cards] == [
         "ratio 0.00 near-copy",
@@ -207,7 +209,8 @@ def test_no_more_copies_than_fit_into_two_rows(parts):
     found = whole["evaluations"]["gan"]["findings"]["prior"]["memorization"]
     found["near_copies"] = [[i, 0, i / 100] for i in range(40)]
     section = copies.section(Results(**whole))
-    assert len(section.figures) == 16 + 4
+    assert len(rows(section.figures[0], 16)) == 16
+    assert section.html.count('<div class="card ') == 16 + 4
     assert "40 of the 40 images are near-copies." in text(section.html)
 
 

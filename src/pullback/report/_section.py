@@ -19,7 +19,7 @@ class Section:
     title: str
     html: Markup
     figures: Sequence[Figure] = ()
-    """Those inside `html`, which are also written as files."""
+    """Those inside `html`, or one of all where `html` has many small ones: they are written as files."""
 
 
 def combined(title: str, before: Markup, parts: Sequence[Section]) -> Section:

@@ -1,6 +1,6 @@
 """Does a model copy its training images?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,21 +39,19 @@ def _part(results: Results, source: str, found: Mapping[str, Any]) -> Section:
     copies = [tuple(pair) for pair in found.get("near_copies", [])]
     every: set[Pair] = {*copies, *map(tuple, found["nearest"])}
     shown = sorted(every, key=lambda pair: (pair[2], pair))[: ROWS * columns(results.prepared["size"])]
-    figures = [_figure(results, source, pair) for pair in shown]
     told = (
-        card(figure.html, f"ratio {pair[2]:.2f}", "near-copy" if pair in copies else "")
-        for figure, pair in zip(figures, shown, strict=True)
+        card(_figure(results, source, [pair]).html, f"ratio {pair[2]:.2f}", "near-copy" if pair in copies else "")
+        for pair in shown
     )
-    return Section(label(source), _counted(results, source, found) + cards(told, "pairs"), figures)
+    html = _counted(results, source, found) + cards(told, "pairs")
+    return Section(label(source), html, [_figure(results, source, shown)])
 
 
-def _figure(results: Results, source: str, pair: Pair) -> Figure:
-    fake, train, ratio = pair
-    return picture(
-        file_name("copies", source, fake),
-        np.stack([results.samples[source][fake], results.train[train]]),
-        f"Image {fake} of {label(source)} beside training image {train}, ratio {ratio:.2f}",
-    )
+def _figure(results: Results, source: str, pairs: Sequence[Pair]) -> Figure:
+    """A row of each pair. Its name holds no number, as other runs, beside which DVC lays it, have other pairs."""
+    images = [image for fake, train, _ in pairs for image in (results.samples[source][fake], results.train[train])]
+    alt = (f"image {fake} beside training image {train}, ratio {ratio:.2f}" for fake, train, ratio in pairs)
+    return picture(file_name("copies", source), np.stack(images), f"{label(source)}: {'; '.join(alt)}", rows=len(pairs))
 
 
 def _counted(results: Results, source: str, found: Mapping[str, Any]) -> Markup:
