@@ -3,11 +3,13 @@
 import io
 import re
 from html import unescape
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pullback import parameters
 from pullback.report import (
     classes,
     clusters,
@@ -28,6 +30,8 @@ from pullback.report import (
 )
 from pullback.report._figures import Figure
 from pullback.report._results import Results
+
+ROOT = Path(__file__).parents[2]
 
 
 def text(html: str) -> str:
@@ -54,6 +58,21 @@ def test_what_ran_tells_the_data_and_the_parameters(results):
         assert fact in told
     assert "width 32 16" in told
     assert "spectral norm yes" in told
+
+
+def test_what_ran_tells_what_null_means_and_leaves_free_what_a_model_has_not(parts):
+    whole = parts()
+    whole["params"]["models"]["gan"]["gamma"] = None
+    whole["params"] |= {"data": {"source": None, "size": None}, "train": {"start": None}}
+    html = what_ran.section(Results(**whole)).html
+    assert '<th scope="row">gamma</th><td>auto</td><td></td>' in html
+    assert "data.source as published data.size auto train.start from scratch" in text(html)
+
+
+def test_what_is_named_as_unset_is_a_parameter_that_may_be_null():
+    rows = parameters.table(parameters.read_comments(ROOT / "params.yaml"))
+    for key in what_ran.UNSET:
+        assert re.search(rf"^\| `{re.escape(key)}` \| [^|]*`null`", rows, re.MULTILINE), key
 
 
 def test_the_best_model_of_a_metric_is_bold_and_the_floor_never(parts):

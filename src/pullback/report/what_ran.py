@@ -10,6 +10,14 @@ from pullback.report._labels import label
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, definitions, folded, heading, table
 
+UNSET = {
+    "data.source": "as published",
+    "features.maps.inception.weights": "as published",
+    "train.start": "from scratch",
+    "manifold.topology_points": "none",
+}
+"""What null means, where it is not that the value follows from the data or from other parameters."""
+
 
 def section(results: Results) -> Section:
     html = Markup('<div class="columns"><div>{}{}</div><div>{}</div></div>\n').format(
@@ -47,7 +55,10 @@ def _parameters(results: Results) -> Markup:
     """A row per parameter, a column per model."""
     models = {name: results.params["models"][name] for name in results.evaluations}
     keys = dict.fromkeys(key for params in models.values() for key in params)
-    rows = [[label(key), *(_written(params.get(key)) for params in models.values())] for key in keys]
+    rows = [
+        [label(key), *(_written(key, params[key]) if key in params else "" for params in models.values())]
+        for key in keys
+    ]
     methods = (", ".join(results.params["sample"]["methods"][name]) for name in models)
     return heading("Parameters") + table(["", *map(label, models)], [*rows, ["sampled by", *methods]])
 
@@ -55,7 +66,7 @@ def _parameters(results: Results) -> Markup:
 def _settings(results: Results) -> Markup:
     """The parameters of everything but the models, folded away."""
     blocks = {key: value for key, value in results.params.items() if key not in ("models", "tracking", "retrain")}
-    rows = [[key, _written(value)] for key, value in _flat(blocks)]
+    rows = [[key, _written(key, value)] for key, value in _flat(blocks)]
     return folded("All other parameters", table(["", ""], rows, "settings"))
 
 
@@ -67,9 +78,11 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, ob
             yield f"{prefix}{key}", value
 
 
-def _written(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "", True: "yes", False: "no"}[value]
+def _written(key: str, value: object) -> str:
+    if value is None:
+        return UNSET.get(key, "auto")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int | float) else str(value)
