@@ -533,6 +533,16 @@ def test_provenance_links_to_the_tracking_server_and_keeps_its_password(parts):
     assert "secret" not in html
 
 
+def test_provenance_links_the_run_of_the_pipeline_where_a_server_shows_it(parts):
+    recorded = {provenance.EXECUTION: "face"}
+    alone = provenance.facts(Results(**parts(recorded=recorded)))
+    assert text(alone[provenance.EXECUTION]) == "face , which pullback ui shows"
+    served = provenance.facts(Results(**parts(recorded=recorded, store="https://me:secret@host:8443/ml/")))
+    assert served[provenance.EXECUTION] == '<a href="https://host:8443/ml/#/runs/face"><code>face</code></a>'
+    stage = (ROOT / "stages/report.py").read_text()
+    assert f'"{provenance.EXECUTION}": run.tracked.parent_id' in stage
+
+
 def test_provenance_outside_git_and_mlflow(parts):
     told = text(provenance.section(Results(**parts(revision="", origins={}))).html)
     assert "Code not under version control" in told

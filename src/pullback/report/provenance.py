@@ -11,6 +11,8 @@ from pullback.report._labels import label
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, definitions, paragraph, table
 
+EXECUTION = "MLflow run of the pipeline"
+
 
 def section(results: Results) -> Section:
     note = paragraph(
@@ -29,12 +31,22 @@ def facts(results: Results) -> dict[str, str]:
         "Data": f"{label(results.prepared['name'])}, digest {results.prepared['digest']}",
         "Feature map": feature_map(results.feature_map),
         "Seed": str(results.params["seed"]),
-        **results.recorded,
+        **{
+            name: _execution(told, results.store) if name == EXECUTION else told
+            for name, told in results.recorded.items()
+        },
     }
 
 
+def _execution(run_id: str, store: str) -> Markup:
+    """A link where there is a server, which others reach too; else how to see it here. Markdown takes both as well."""
+    if server := _server(store):
+        return Markup('<a href="{}/#/runs/{}"><code>{}</code></a>').format(server, run_id, run_id)
+    return Markup("<code>{}</code>, which <code>pullback ui</code> shows").format(run_id)
+
+
 def _stages(results: Results) -> Markup:
-    pages = _pages(results.store)
+    pages = _server(results.store) or "http://127.0.0.1:5000"  # where `pullback ui` shows them
     rows = ([stage, _outputs(found["outputs"]), _run(found["run"], pages)] for stage, found in results.origins.items())
     return table(["stage", "outputs", "run in MLflow"], rows, "origins")
 
@@ -43,11 +55,11 @@ def _outputs(digests: Mapping[str, str]) -> Markup:
     return Markup("<br>").join(Markup("{} <code>{}</code>").format(path, digest) for path, digest in digests.items())
 
 
-def _pages(store: str) -> str:
-    """Where MLflow shows runs: at the tracking server, without its password, or else where `pullback ui` does."""
+def _server(store: str) -> str | None:
+    """The address of the tracking server, without its password; None where the store is a database."""
     server = urlsplit(store)
     if server.scheme not in ("http", "https"):
-        return "http://127.0.0.1:5000"
+        return None
     return server._replace(netloc=server.netloc.rpartition("@")[2]).geturl().rstrip("/")
 
 
