@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from pullback import config, files
 from pullback.errors import UserError, refused
+from pullback.tracking._machine import described
 from pullback.tracking.places import root
 from pullback.tracking.run import Run, Silent, stage_run
 from pullback.tracking.store import refusals
@@ -158,7 +159,7 @@ def _record_speed(stage: Stage, seconds: float) -> None:
     speed = {"seconds": round(seconds, 3)} | stage.speeds
     if stage.images:
         speed["images_per_second"] = round(stage.images / seconds, 1)
-    files.write_json(path("metrics/speed", stage.name, ".json"), speed)
+    files.write_json(path("metrics/speed", stage.name, ".json"), speed | {"machine": described()})
     stage.tracked.metrics(speed)
 
 

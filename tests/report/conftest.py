@@ -239,7 +239,11 @@ def parts() -> Any:
             "map_distances": distances,
             "versions": {"Python": "3.11.2"},
             "revision": "abc123",
-            "speeds": {"download": {"seconds": 0.5}, "train@gan": {"seconds": 20.0, "images_per_second": 1500.0}},
+            "speeds": {
+                "download": {"seconds": 0.5, "machine": "old, 4 cores"},
+                "train@gan": {"seconds": 20.0, "machine": "new, 8 cores", "images_per_second": 1500.0},
+                "evaluate@gan": {"seconds": 3.0, "machine": "new, 8 cores"},
+            },
             "origins": {
                 "download": {"outputs": {"data/raw": "ab12.dir"}, "run": {"experiment_id": "1", "run_id": "cafe"}},
                 "train@gan": {"outputs": {}, "run": None},

@@ -515,7 +515,7 @@ def test_curves_are_said_to_be_of_the_first_training_where_there_are_more(parts)
 
 
 def test_cost_adds_up(results):
-    assert "total 20.5" in text(cost.section(results).html)
+    assert "total 23.5" in text(cost.section(results).html)
     assert "sampling method" not in cost.section(results).html
 
 
@@ -548,6 +548,12 @@ def test_provenance_outside_git_and_mlflow(parts):
     assert "Code not under version control" in told
 
 
+def test_cost_names_the_machines_and_what_ran_on_them(results):
+    assert "on top. old, 4 cores download new, 8 cores train@gan, evaluate@gan seconds" in text(
+        cost.section(results).html
+    )
+
+
 def test_cost_names_the_pace_of_each_sampling_method(parts):
-    speeds = {"sample@vae": {"seconds": 3.0, "gmm_images_per_second": 2345.6}}
+    speeds = {"sample@vae": {"seconds": 3.0, "machine": "new", "gmm_images_per_second": 2345.6}}
     assert "VAE GMM 2,346" in text(cost.section(Results(**parts(speeds=speeds))).html)

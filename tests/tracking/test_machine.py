@@ -1,13 +1,14 @@
 """What is recorded of a machine with the graphics cards of a driver that is made up here."""
 
 import logging
+import os
 import sys
 from types import SimpleNamespace
 
 import pytest
 from mlflow.system_metrics.metrics import gpu_monitor
 
-from pullback.tracking._machine import Machine
+from pullback.tracking._machine import Machine, described
 
 
 class NVMLError(Exception):
@@ -35,6 +36,9 @@ class Driver:
 
     def nvmlDeviceGetHandleByIndex(self, i: int) -> int:
         return i
+
+    def nvmlDeviceGetName(self, i: int) -> str:
+        return f"card {i // 2}"
 
     def nvmlDeviceGetMemoryInfo(self, i: int) -> SimpleNamespace:
         return SimpleNamespace(used=(i + 1) * 1_000_000_000, total=4_000_000_000)
@@ -83,6 +87,16 @@ def test_every_card_tells_its_load_memory_and_power_by_its_number(machine_with):
     }
     assert of_cards(machine) == told
     assert of_cards(machine) == told  # and not a mean over all readings
+
+
+def test_a_machine_is_described_by_its_processor_and_its_cards(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", Driver(3))
+    processor, cores, *cards = described().split(", ")
+    assert processor
+    assert cores == f"{os.cpu_count()} cores"
+    assert cards == ["2 x card 0", "1 x card 1"]
+    monkeypatch.setitem(sys.modules, "pynvml", Driver(1, "Init"))
+    assert described() == f"{processor}, {cores}"
 
 
 @pytest.mark.parametrize("failing", ["Init", "DeviceGetCount", "DeviceGetHandleByIndex"])

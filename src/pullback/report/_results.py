@@ -67,8 +67,9 @@ class Results:
     """Of the programs at work."""
     revision: str
     """Of the code; empty outside git."""
-    speeds: dict[str, dict[str, float]]
-    """metrics/speed/STAGE.json by stage, in the order of the pipeline; differs between reruns."""
+    speeds: dict[str, dict[str, Any]]
+    """metrics/speed/STAGE.json by stage, in the order of the pipeline: `seconds`, `machine`, and where the stage
+    works on images, how many per second; differs between reruns."""
     origins: dict[str, dict[str, Any]]
     """By stage `outputs`, path -> digest in dvc.lock, and `run`, its run in MLflow, None if unknown; the latter differs
     between reruns."""

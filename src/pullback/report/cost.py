@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from pullback.report._labels import label
 from pullback.report._results import Results
-from pullback.report._section import NOTHING, Section, paragraph, table
+from pullback.report._section import NOTHING, Section, definitions, paragraph, table
 from pullback.report._shares import bar
 
 RATE = "_images_per_second"
@@ -20,11 +20,19 @@ def section(results: Results) -> Section:
     total = ["total", "", f"{sum(seconds.values()):,.1f}", ""]
     note = paragraph("Of each stage in the run that made its outputs; this report comes on top.")
     costs = table(["", "", "seconds", "images per second"], [*rows, total], "costs")
-    return Section("Cost", note + costs + _methods(results))
+    return Section("Cost", note + _machines(results) + costs + _methods(results))
+
+
+def _machines(results: Results) -> Markup:
+    """Which stages ran on each; all on one, unless some outputs came from a cache that several share."""
+    stages: dict[str, list[str]] = {}
+    for stage, speed in results.speeds.items():
+        stages.setdefault(speed["machine"], []).append(stage)
+    return definitions({machine: ", ".join(ran) for machine, ran in stages.items()})
 
 
 def _methods(results: Results) -> Markup:
-    """What each sampling method costs; what it learns before its first draw is not in it."""
+    """How fast each sampling method draws, once it has learned what it needs and drawn a first batch."""
     rows = [
         [label(f"{stage.removeprefix('sample@')} {key.removesuffix(RATE)}"), f"{value:,.0f}"]
         for stage, speed in results.speeds.items()
