@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+from metric_names import untold
 from ruamel.yaml import YAML
 from typer.main import get_command
 
@@ -25,6 +26,10 @@ def test_every_stage_is_in_the_readme(stage: str) -> None:
 def test_every_score_is_in_the_readme() -> None:
     scores = {name.split(".")[-1] for name in config.directions(config.read(ROOT / "params.yaml"))}
     assert scores == set(re.findall(r"^\| `(\w+)` \| (?:lower|higher) \|", README, re.MULTILINE))
+
+
+def test_every_number_of_the_committed_results_has_a_row() -> None:
+    assert not untold(ROOT / "metrics")
 
 
 def test_the_table_of_parameters_is_that_of_the_code() -> None:

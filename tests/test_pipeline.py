@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from clone import Clone
+from metric_names import untold
 
 STAGES = {
     "download", "prepare", "extractor", "train@gan", "train@vae", "sample@gan", "sample@vae",
@@ -61,6 +62,10 @@ def test_the_parent_is_readable_by_itself(clone: Clone) -> None:
         assert path in [file.path for file in clone.client.list_artifacts(run_id)]
     assert f"/runs/{parent.info.run_id}/artifacts/report.html" in note
     assert all(f"{stage} " in note for stage in STAGES)
+
+
+def test_every_number_of_the_results_has_a_row_in_the_documents(clone: Clone) -> None:
+    assert not untold(clone.folder / "metrics")
 
 
 def test_a_second_run_does_nothing(clone: Clone) -> None:
