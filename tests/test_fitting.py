@@ -27,7 +27,7 @@ from pullback.errors import UserError
 from pullback.fitting import Fitting
 from pullback.models._model import Model
 from pullback.pipeline import STOPPED, Stage, _record_cost, kept, rank, stage
-from pullback.tracking.run import Silent
+from pullback.tracking.run import Silent, stage_run
 from pullback.training import checkpoint
 from pullback.training.loop import Stopped
 
@@ -292,6 +292,32 @@ def test_of_two_at_once_the_second_is_refused(place, monkeypatch):
         with kept("train@gan", depends | {"code": "other"}) as other:
             assert other != folder
     assert not folder.exists()
+
+
+def test_a_training_that_goes_on_is_a_run_of_its_own_linked_to_the_one_that_was_stopped(place, monkeypatch):
+    """With an empty checkpoint; the slow tests stop and kill real trainings."""
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    training = fitting(place, monkeypatch)
+
+    def work(*, stopped: bool) -> None:
+        with stage_run("train@gan", "pullback", {}) as run, kept("train@gan", training.depends) as folder:
+            training.run.tracked = run
+            training.sign(folder)
+            (folder / "seed-0.safetensors").touch()
+            if stopped:
+                raise SystemExit(STOPPED)
+
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            work(stopped=True)
+    work(stopped=False)
+    runs = place.client.search_runs(["1"], "tags.stage = 'train@gan'", order_by=["start_time ASC"])
+    assert [run.info.status for run in runs] == ["KILLED", "KILLED", "FINISHED"]
+    assert [run.data.tags.get("resumes") for run in runs] == [None, runs[0].info.run_id, runs[1].info.run_id]
+    assert len({run.data.tags["mlflow.parentRunId"] for run in runs}) == 1
+    work(stopped=False)
+    assert "resumes" not in place.last_run().data.tags
 
 
 def test_nothing_is_left_of_a_training_that_failed_before_there_was_anything_to_keep(monkeypatch, tmp_path):
