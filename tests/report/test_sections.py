@@ -62,10 +62,11 @@ def test_what_ran_tells_the_data_and_the_parameters(results):
 
 def test_what_ran_tells_what_null_means_and_leaves_free_what_a_model_has_not(parts):
     whole = parts()
-    whole["params"]["models"]["gan"]["gamma"] = None
+    whole["params"]["models"]["gan"] |= {"gamma": None, "augment": []}
     whole["params"] |= {"data": {"source": None, "size": None}, "train": {"start": None}}
     html = what_ran.section(Results(**whole)).html
     assert '<th scope="row">gamma</th><td>auto</td><td></td>' in html
+    assert "augment none" in text(html)
     assert "data.source as published data.size auto train.start from scratch" in text(html)
 
 
