@@ -32,7 +32,7 @@ def _machines(results: Results) -> Markup:
 
 
 def _methods(results: Results) -> Markup:
-    """How fast each sampling method draws, once it has learned what it needs and drawn a first batch."""
+    """How fast each sampling method draws; what it learns before its first draw is not in it."""
     rows = [
         [label(f"{stage.removeprefix('sample@')} {key.removesuffix(RATE)}"), f"{value:,.0f}"]
         for stage, speed in results.speeds.items()
