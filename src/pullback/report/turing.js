@@ -71,8 +71,7 @@ function wilson(share, n) {
   return [Math.max(0, centre - half), Math.min(1, centre + half)];
 }
 
-part("save").addEventListener("submit", (event) => {
-  event.preventDefault();
+part("save").onclick = () => { // no form, as a frame that allows none would swallow the answers without a word
   const all = { format: "pullback-humans 1", test: data.digest, person: part("person").value.trim(), answers };
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([JSON.stringify(all)], { type: "application/json" }));
@@ -80,7 +79,7 @@ part("save").addEventListener("submit", (event) => {
   link.click();
   saved = true;
   part("saved").textContent = `Saved as ${link.download}`;
-});
+};
 
 // Keys and taps
 
@@ -99,6 +98,9 @@ part("start").onclick = async () => {
   part("intro").hidden = true;
   show();
 };
+const framed = location.protocol === "blob:"; // so MLflow shows it among the artifacts, and lets nothing be saved
+part("framed").hidden = !framed;
+part("start").disabled = framed;
 part("start").focus();
 
 addEventListener("beforeunload", (event) => {
