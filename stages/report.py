@@ -5,7 +5,7 @@ images from real ones, with turing.json, the truth of it.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +15,14 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from pullback import files, plugins
+from pullback.pictures import enlarged, grid
 from pullback.pipeline import Stage, path, stage
-from pullback.report._map_page import render_map
+from pullback.report._labels import label
+from pullback.report._map_page import render_map, thumbnails
 from pullback.report._markdown import render_markdown
 from pullback.report._page import render
 from pullback.report._results import Images, Results
-from pullback.report._summary import summary
+from pullback.report._summary import conclusions, summary, title
 from pullback.report._turing_page import blind_test, render_turing
 from pullback.tracking import places, provenance
 
@@ -32,6 +34,7 @@ PAGES = {  # under which name each lies in MLflow, side by side
     "report.md": "report.md",
     "turing.html": "turing.html",
 }
+SHOWN, PIXELS = 4, 96  # images of each source in the note, and the least width of them together
 
 
 def main() -> None:
@@ -52,12 +55,34 @@ def main() -> None:
         test = blind_test(results, run.seed)
         files.write_text(OUT / "turing.html", render_turing(results, test))
         files.write_json(OUT / "turing.json", test.key)
-        pages = {page: run.tracked.publish(OUT / page, name) for page, name in PAGES.items()}
-        links = (
-            f"[The report]({pages['index.html']}) shows all of it, [the map]({pages['map.html']}) every image; "
-            f"[the blind test]({pages['turing.html']}) asks you which images are real."
-        )
-        run.tracked.note(f"{summary(results)}\n\n{links}")
+        pages = {name: run.tracked.publish(renamed(OUT / page), name) for page, name in PAGES.items()}
+        run.tracked.note(note(run, results, pages))
+
+
+def renamed(page: Path) -> str:
+    """The page with its links to other pages under their names in MLflow."""
+    text = page.read_text()
+    for name, published in PAGES.items():
+        text = text.replace(f'href="{name}', f'href="{published}')
+    return text
+
+
+def note(run: Stage, results: Results, pages: Mapping[str, str]) -> str:
+    """The outcome in a line and a row of pictures, which MLflow shows before it folds the rest away."""
+    verdicts = [f": **{each.head}**: {each.scores.partition(';')[0]}" for each in conclusions(results)[:1]]
+    pictures = [f"{label(source)} {picture(run, results, source)}" for source in results.sources]
+    links = (
+        f"Download [the report]({pages['report.html']}) and, into the same folder, [the map]({pages['map.html']}) of "
+        f"every image and [the blind test]({pages['turing.html']}): which images are real?"
+    )
+    return f"{title(results)}{''.join(verdicts)}.<br>{' '.join(pictures)}\n\n{links}\n\n{summary(results)}"
+
+
+def picture(run: Stage, results: Results, source: str) -> str:
+    images = results.images(source)
+    row = thumbnails(images[:: max(1, len(images) // SHOWN)][:SHOWN])  # some are sorted by class
+    framed = np.pad(row, [(0, 0), (0, 0), (1, 1), (1, 1)])  # or what is white would run into a white page
+    return run.tracked.picture(source.replace(" ", "-"), enlarged(grid(framed, columns=len(row)), PIXELS))
 
 
 def read(run: Stage) -> Results:

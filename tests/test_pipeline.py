@@ -50,17 +50,16 @@ def test_the_parent_is_readable_by_itself(clone: Clone) -> None:
     artifacts = {file.path for file in clone.client.list_artifacts(parent.info.run_id)}
     assert artifacts == {"code.diff", "dvc.lock", "map.html", "params.yaml", "report.html", "report.md", "turing.html"}
     note = parent.data.tags["mlflow.note.content"]
-    assert len(note) < 5000
+    assert len(note) < 8000
     fid = clone.json("metrics/evaluate/vae.json")["methods"]["gmm"]["fid"]
     assert f"{fid['value']:.3g} ({fid['low']:.3g} to {fid['high']:.3g})" in note
     assert parent.data.metrics["uncertainty/vae.gmm.fid.low"] == pytest.approx(fid["low"])
     spread = clone.json("metrics/evaluate/vae.json")["repeats"]["gmm"]["fid"]["std"]
     assert parent.data.metrics["uncertainty/vae.gmm.fid.std"] == pytest.approx(spread)
-    pictures = re.findall(r"get-artifact\?run_uuid=(\w+)&path=([\w.]+)", note)
-    assert len(pictures) == 6
-    for run_id, path in pictures:
+    linked = re.findall(r"get-artifact\?run_uuid=(\w+)&path=([\w.-]+)", note)
+    assert len(linked) == 13  # 5 rows of images, 3 pages, 5 grids
+    for run_id, path in linked:
         assert path in [file.path for file in clone.client.list_artifacts(run_id)]
-    assert f"/runs/{parent.info.run_id}/artifacts/report.html" in note
     assert all(f"{stage} " in note for stage in STAGES)
 
 

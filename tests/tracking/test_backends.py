@@ -132,12 +132,14 @@ def test_a_pipeline_records_to_postgresql_and_s3(server, s3):
         run.image("samples", np.full((8, 8), 7, np.uint8), step=5)
         run.text("hello", "notes/hello.txt")
         model_id = run.model("gan", linear(), np.ones((2, 3), np.float32), step=1499)
-        run.publish(Path("runs/prepare.json"), "report")
+        run.publish("<html>", "report.html")
+        run.note(("é" * 99 + "\n") * 90)
     [parent], [prepare, train], client = recorded(server, "tiny")
     assert {run.info.status for run in (parent, prepare, train)} == {"FINISHED"}
     assert train.data.tags["input.prepare"] == prepare.info.run_id
     assert (parent.data.params, train.data.params) == ({"seed": "0"}, {"gan.width": "64"})
     assert parent.data.metrics == {"images.train": 1200}
+    assert 7900 < len(parent.data.tags["mlflow.note.content"]) <= 8000
     assert points(client, train, "loss") == [(step, step / 2) for step in range(1500)]
     assert len(points(client, train, "never")) == 1500
     assert [each.dataset.name for each in parent.inputs.dataset_inputs] == ["digits"]
@@ -145,7 +147,7 @@ def test_a_pipeline_records_to_postgresql_and_s3(server, s3):
     [note] = in_s3(s3, "hello.txt")
     assert s3.get_object(Bucket="runs", Key=note)["Body"].read() == b"hello"
     assert len(in_s3(s3, f"{train.info.run_id}/artifacts/images/samples+step+5+")) == 2  # one is small, for the slider
-    assert in_s3(s3, f"{parent.info.run_id}/artifacts/report")
+    assert in_s3(s3, f"{parent.info.run_id}/artifacts/report.html")
     assert in_s3(s3, f"{model_id}/artifacts/MLmodel")
     assert mlflow.pyfunc.load_model(f"models:/{model_id}").predict(np.ones((5, 3), np.float32)).shape == (5, 4)
 

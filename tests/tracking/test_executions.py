@@ -50,7 +50,7 @@ def test_a_repro_is_one_run_that_tells_all_of_it(repository):
     assert kept.keys() == {"params.yaml", "dvc.lock"}
     assert kept["params.yaml"] == (repository.folder / "params.yaml").read_bytes()
     assert b"train@gan:" in kept["dvc.lock"]
-    notes = "**report** says 1.", "**train@gan** says 1.", "**prepare** says 1.", "Ran: prepare, train@gan, report."
+    notes = "**report** says 1.", "Ran: prepare, train@gan, report.", "**train@gan** says 1.", "**prepare** says 1."
     assert parent.data.tags[NOTE] == "\n\n---\n\n".join(notes)
 
 

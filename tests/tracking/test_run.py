@@ -131,27 +131,58 @@ def test_notes_and_pictures_stand_on_both_pages(root):
     with stage_run("evaluate@gan", EXPERIMENT, {}) as run:
         shown = run.picture("prior", np.zeros((8, 8, 3), np.uint8))
         run.note(f"second {shown}")
-        (root / "index.html").write_text("é")
-        assert run.publish(root / "index.html", "report.html") == (
-            f"#/experiments/{run.experiment_id}/runs/{run.parent_id}/artifacts/report.html"
-        )
+        assert run.publish("é", "report.html") == f"get-artifact?run_uuid={run.parent_id}&path=report.html"
     [parent], [_, child] = recorded(root)
     assert shown == f"![prior](get-artifact?run_uuid={run.id}&path=prior.png)"
     assert child.data.tags["mlflow.note.content"] == f"second {shown}"
-    assert parent.data.tags["mlflow.note.content"].startswith(
-        f"second {shown}\n\n---\n\nfirst\n\n---\n\nRan: prepare, "
-    )
+    assert parent.data.tags["mlflow.note.content"].startswith(f"second {shown}\n\n---\n\nRan: prepare, ")
+    assert parent.data.tags["mlflow.note.content"].endswith("\n\n---\n\nfirst")
     assert (root / "mlartifacts" / run.id / "artifacts/prior.png").is_file()
     assert (root / "mlartifacts" / run.parent_id / "artifacts/report.html").read_text() == "é"
 
 
 def test_a_long_page_ends_with_a_whole_line(root):
     with stage_run("evaluate@gan", EXPERIMENT, {}) as run:
-        run.note("| a row of a table |\n" * 300)
+        run.note("| a row of a table |\n" * 500)
     [parent], _ = recorded(root)
     note = parent.data.tags["mlflow.note.content"]
-    assert 4900 < len(note) <= 5000
+    assert 7900 < len(note) <= 8000
     assert note.endswith("| a row of a table |")
+
+
+TABLE = "**{}**\n\n|  | real: the floor | {} |\n| --- | --- | --- |\n| fid | 0.26 | {} |"
+
+
+def test_tables_after_the_first_leave_the_floor_out(root):
+    with stage_run("evaluate@gan", EXPERIMENT, {}) as run:
+        run.note(TABLE.format("gan", "gan prior", 0.5))
+    with stage_run("evaluate@vae", EXPERIMENT, {}) as run:
+        run.note(TABLE.format("vae", "vae prior", 0.7))
+    with stage_run("report", EXPERIMENT, {}) as run:
+        run.note("The GAN leads.")
+    [parent], [gan, _, _] = recorded(root)
+    lead, _, vae, shortened = parent.data.tags["mlflow.note.content"].split("\n\n---\n\n")
+    assert lead == "The GAN leads."
+    assert vae == TABLE.format("vae", "vae prior", 0.7)
+    assert shortened == "**gan**\n\n|  | gan prior |\n| --- | --- |\n| fid | 0.5 |"
+    assert gan.data.tags["mlflow.note.content"] == TABLE.format("gan", "gan prior", 0.5)
+
+
+def test_the_links_to_the_runs_of_skipped_stages_outlast_a_long_note(root, monkeypatch):
+    stages = [f"stage{number}" for number in range(14)]
+    monkeypatch.setenv("PIPELINE_RUN_KEY", "first")
+    made = []
+    for stage in stages:
+        with stage_run(stage, EXPERIMENT, {}) as run:
+            run.note("| a row of a table |\n" * 100)
+        made.append(run.id)
+    monkeypatch.setenv("PIPELINE_RUN_KEY", "second")
+    with stage_run("report", EXPERIMENT, {}, reads=stages) as run:
+        run.note("The GAN leads.")
+    note = run._client.get_run(run.parent_id).data.tags["mlflow.note.content"]
+    assert 7900 < len(note) <= 8000
+    for stage, run_id in zip(stages, made, strict=True):
+        assert f"[{stage}](#/experiments/{run.experiment_id}/runs/{run_id})" in note
 
 
 def test_a_stage_leaves_its_address_and_the_next_one_links_to_it(root):

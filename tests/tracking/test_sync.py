@@ -60,7 +60,7 @@ def record_train(model=True):
         run.text("hello", "notes/hello.txt")
         run.tag("diagnosis.collapse", "try a lower learning_rate")
         run.tag("note", f"see #/experiments/{run.experiment_id}/runs/{run.parent_id}/artifacts")
-        run.publish(runs_path("prepare"), "report")
+        run.publish("<html>", "report.html")
         if model:
             run.model("gan", torch.nn.Linear(3, 4), np.ones((2, 3), np.float32), step=1099)
 

@@ -1,9 +1,12 @@
 """What does the page of an execution say? What came of it, what ran, and where the rest came from.
 
 The stages say the first themselves: the note of a stage stands on the page of its own run and on that of the execution.
+The UI shows 100 pixels of it until a reader asks for more, and opens the HTML among the artifacts in a frame from which
+nothing can be saved; a page to work with is linked as a download.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pullback.tracking._earlier import SKIPPED, known, tagged
@@ -13,12 +16,17 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as RecordedRun
 
 NOTE = "mlflow.note.content"
-LONGEST_NOTE = 5000  # characters of a tag that every store takes
+LONGEST_NOTE = 8000  # characters of a tag: MLflow cuts what is longer, maybe within a link
 
 
 def run_page(experiment_id: str, run_id: str) -> str:
     """The address of a run within the UI."""
     return f"#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def artifact(run_id: str, name: str) -> str:
+    """The address of an artifact's content, for a picture or a download, beside the page on which it is linked."""
+    return f"get-artifact?run_uuid={run_id}&path={name}"
 
 
 def overview(client: "MlflowClient", parent: "RecordedRun", stages: "Sequence[RecordedRun]") -> str:
@@ -30,13 +38,26 @@ def overview(client: "MlflowClient", parent: "RecordedRun", stages: "Sequence[Re
         _listed("From earlier runs", map(_link, earlier)),
         _listed("From runs in another store", sorted(stage for stage, run in skipped.items() if run is None)),
     ]
+    last_first = reversed(_by_start([*earlier, *stages]))
+    notes = [*_floor_once(run.data.tags[NOTE] for run in last_first if NOTE in run.data.tags)]
     parts = [
         *(_trouble(run) for run in stages if run.info.status in ("FAILED", "KILLED")),
-        *(run.data.tags[NOTE] for run in reversed(_by_start([*earlier, *stages])) if NOTE in run.data.tags),
-        "\n\n".join(filter(None, sources)),
+        *notes[:1],
+        "\n\n".join(filter(None, sources)),  # before what may have to be cut
+        *notes[1:],
     ]
     text = "\n\n---\n\n".join(parts)
     return text if len(text) <= LONGEST_NOTE else text[:LONGEST_NOTE].rpartition("\n")[0]
+
+
+def _floor_once(notes: Iterable[str]) -> Iterator[str]:
+    """Tables of scores share their second column, the floor: it is left out where another table has shown it."""
+    shown = set()
+    for note in notes:
+        found = re.search(r"^\|[^|\n]*\|([^|\n]*)\|", note, re.MULTILINE)
+        title = found and found[1]
+        yield re.sub(r"(?m)^(\|[^|\n]*)\|[^|\n]*", r"\1", note) if title in shown else note
+        shown.add(title)
 
 
 def _by_start(runs: "Sequence[RecordedRun]") -> "list[RecordedRun]":

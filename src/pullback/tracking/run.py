@@ -29,7 +29,7 @@ from pullback import files
 from pullback.tracking._earlier import INPUT, inherit, known, tagged
 from pullback.tracking._execution import bury, children, create, keep, parent, settle
 from pullback.tracking._machine import Machine
-from pullback.tracking._overview import NOTE, run_page
+from pullback.tracking._overview import NOTE, artifact
 from pullback.tracking._processes import identity, sigterm_raises
 from pullback.tracking.fallback import lasting
 from pullback.tracking.lineage import data_of, digests
@@ -111,17 +111,17 @@ class Run:
     def picture(self, name: str, image: NDArray[np.uint8]) -> str:
         """Keeps an image (h, w) or (h, w, 3), and returns the markdown that shows it in a note."""
         self._client.log_image(self.id, image, artifact_file=f"{name}.png")
-        return f"![{name}](get-artifact?run_uuid={self.id}&path={name}.png)"
+        return f"![{name}]({artifact(self.id, f'{name}.png')})"
 
     @lasting
     def artifact(self, path: Path, folder: str | None = None) -> None:
         self._client.log_artifact(self.id, str(path), folder)
 
     @lasting
-    def publish(self, path: Path, name: str) -> str:
-        """Makes a file of text an artifact of the whole execution, and returns its address in the UI."""
-        self._client.log_text(self.parent_id, path.read_text(), name)
-        return f"{run_page(self.experiment_id, self.parent_id)}/artifacts/{name}"
+    def publish(self, text: str, name: str) -> str:
+        """Makes a text an artifact of the whole execution, and returns the address from which a browser saves it."""
+        self._client.log_text(self.parent_id, text, name)
+        return artifact(self.parent_id, name)
 
     @lasting
     def text(self, text: str, file: str) -> None:
