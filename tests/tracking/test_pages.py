@@ -1,13 +1,21 @@
 """The pages of MLflow, as a colleague opens them: in a browser, from a real server over a recorded execution."""
 
+import json
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from pullback.report._map_page import render_map
+from pullback.report._page import render
+from pullback.report._results import Results
+from pullback.report._turing_page import blind_test, render_turing
 from pullback.tracking.run import stage_run
 from pullback.tracking.store import ui_path
 
+ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = pytest.mark.skipif(
     not CHROMIUM.exists(), reason=f"no browser: {CHROMIUM} is missing (Debian: apt install chromium)"
@@ -17,12 +25,18 @@ CHOICES = {
     "mlflow.assistant.panelOpen_v1": "false",
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
 }
-USER = "/users/current"  # a server without logins answers 404, which the browser tells
-REPORT = "<!DOCTYPE html><html><body><h1>Digits</h1></body></html>"
+OWN = [  # errors of which MLflow alone is the cause
+    "/users/current",  # a server without logins answers 404, which the browser tells
+    "ResizeObserver loop completed",  # as a description unfolds
+]
+FADED = 40  # pixels of a folded description above which the UI lays a veil over it
+
+parts = runpy.run_path(str(ROOT / "tests/report/conftest.py"))["parts"]  # a fixture: imaginary results
+stage = SimpleNamespace(**runpy.run_path(str(ROOT / "stages/report.py"), run_name="stage"))
 
 
 @pytest.fixture
-def recorded(root):
+def recorded(root, parts):
     """An execution as the stages of the pipeline record it, but for their work; returns the run of its last stage."""
     with stage_run("prepare", "pullback", {}, all_params={"seed": 0}) as run:
         run.dataset("digits", "0" * 32, "published", {"train": 1204, "test": 593})
@@ -31,55 +45,124 @@ def recorded(root):
         noise = np.random.default_rng(0).integers(0, 255, (192, 192), dtype=np.uint8)
         run.headline({"scores/gan.prior.fid": 0.2, "uncertainty/gan.prior.fid.low": 0.1, "scores/floor.fid": 0.26})
         run.headline({"images.train": 1204})
-        run.note(f"| | real | gan |\n|---|---|---|\n| | | {run.picture('prior', noise)} |\n| fid | 0.26 | 0.2 |")
-    (root / "index.html").write_text(REPORT)
+        scores = "| fid | 0.26 | 0.2 |\n" * 50
+        run.note(f"| | real | gan |\n|---|---|---|\n| | | {run.picture('prior', noise)} |\n{scores}")
+    results = Results(**parts())
+    pages = {
+        "index.html": render(results, {}),
+        "map.html": render_map(results),
+        "report.md": "",
+        "turing.html": render_turing(results, blind_test(results, seed=0)),
+    }
+    for name, text in pages.items():
+        (root / name).write_text(text)
     with stage_run("report", "pullback", {}, ["evaluate@gan"]) as run:
-        run.note(f"The GAN leads. [The report]({run.publish(root / 'index.html', 'report.html')})")
+        links = {name: run.publish(stage.renamed(root / page), name) for page, name in stage.PAGES.items()}
+        run.note(stage.note(SimpleNamespace(tracked=run), results, links))
     return run
 
 
-def own(message) -> bool:
-    """Whether MLflow alone is the cause."""
-    return message.location["url"].endswith(USER)
+@pytest.fixture
+def url(root, serve):
+    store = f"sqlite:///{root / 'mlflow.db'}"
+    return serve("server", "--backend-store-uri", store, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
 
 
-def test_the_pages_show_runs_description_picture_and_report_without_an_error(root, recorded, serve, tmp_path):
-    from playwright.sync_api import expect, sync_playwright
+@pytest.fixture
+def browser():
+    from playwright.sync_api import sync_playwright
 
-    url = serve(
-        "server", "--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"
-    )
-    said: list[str] = []
-    run_page = f"#/experiments/{recorded.experiment_id}/runs/{recorded.parent_id}"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        tab = browser.new_page(viewport={"width": 1400, "height": 1000})
-        for name, value in CHOICES.items():
-            tab.add_init_script(f"if (window === top) localStorage.setItem('{name}', '{value}')")
-        tab.on("console", lambda each: said.append(each.text) if each.type == "error" and not own(each) else None)
-        tab.on("pageerror", lambda error: said.append(str(error)))
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
 
+
+def opened(browser, said, scheme="light"):
+    """A tab that shows MLflow's pages for model training, and notes what goes wrong in them."""
+    tab = browser.new_page(viewport={"width": 1400, "height": 1000}, color_scheme=scheme)
+    for name, value in CHOICES.items():
+        tab.add_init_script(f"if (window === top) localStorage.setItem('{name}', '{value}')")
+
+    def heard(told):
+        if not any(cause in told for cause in OWN):
+            said.append(told)
+
+    tab.on("console", lambda each: heard(f"{each.text} {each.location['url']}") if each.type == "error" else None)
+    tab.on("pageerror", lambda error: heard(str(error)))
+    return tab
+
+
+def saved(tab, link, folder):
+    """The file that a click on a link or button brings, under its own name."""
+    with tab.expect_download() as caught:
+        link.click()
+    caught.value.save_as(folder / caught.value.suggested_filename)
+    return folder / caught.value.suggested_filename
+
+
+def test_the_pages_show_runs_outcome_and_pictures_without_an_error(recorded, url, browser, tmp_path):
+    from playwright.sync_api import expect
+
+    said: list[str] = []
+    for scheme in ("light", "dark"):
+        tab = opened(browser, said, scheme)
         tab.goto(f"{url}/{ui_path('pullback')}")
         expect(tab.get_by_text("scores/gan.prior.fid", exact=True).first).to_be_visible(timeout=30_000)
         sections = tab.get_by_test_id("experiment-view-compare-runs-section-header").all_inner_texts()
         assert [each.split("\n")[0] for each in sections[:3]] == ["scores", "uncertainty", "Model metrics"]
-        tab.screenshot(path=tmp_path / "runs.png")
+        tab.screenshot(path=tmp_path / f"runs-{scheme}.png")
 
-        tab.goto(f"{url}/{run_page}")
+        tab.goto(f"{url}/#/experiments/{recorded.experiment_id}/runs/{recorded.parent_id}")
         note = tab.get_by_test_id("note-view-outer-container").first
-        expect(note).to_contain_text("The GAN leads.", timeout=30_000)
-        expect(note).to_contain_text("1,204 train and 593 test images.")
-        expect(note.locator("td", has_text="0.26")).to_be_visible()
-        picture = note.locator("img")
-        expect(picture).to_be_visible()
-        assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [192, 192]
-        tab.screenshot(path=tmp_path / "run.png", full_page=True)
+        expect(note).to_contain_text("GAN prior is better than VAE prior", timeout=30_000)
+        expect(note.locator("img").nth(3)).to_be_visible()
+        tab.screenshot(path=tmp_path / f"run-{scheme}.png")
+        *rows, grid = note.locator("img").all()
+        assert [each.evaluate("image => image.naturalWidth") for each in (*rows, grid)] == [129, 129, 129, 192]
+        top = note.bounding_box()["y"]
+        assert {each.bounding_box()["y"] for each in rows} == {rows[0].bounding_box()["y"]}
+        assert all(each.bounding_box()["y"] - top < FADED for each in rows)
+        assert tab.get_by_test_id("truncation-gradient").is_visible()
+        assert grid.bounding_box()["y"] - top > 100  # and so folded away
 
-        report = note.get_by_role("link", name="The report").get_attribute("href")
-        tab.goto(f"{url}/{report}")
-        expect(tab.frame_locator("iframe").get_by_role("heading", name="Digits")).to_be_visible(timeout=30_000)
-        tab.screenshot(path=tmp_path / "report.png")
-        browser.close()
+        tab.get_by_test_id("show-comment-toggle").click()
+        expect(note).to_contain_text("1,204 train and 593 test images.")
+        expect(note.locator("td", has_text="0.26").first).to_be_visible()
+        tab.screenshot(path=tmp_path / f"whole-{scheme}.png", full_page=True)
+    assert not said
+
+
+def test_the_blind_test_saves_answers_when_downloaded_and_says_so_when_not(recorded, url, browser, tmp_path):
+    from playwright.sync_api import expect
+
+    said: list[str] = []
+    tab = opened(browser, said)
+    page = f"{url}/#/experiments/{recorded.experiment_id}/runs/{recorded.parent_id}"
+    tab.goto(f"{page}/artifacts/turing.html")
+    frame = tab.frame_locator("iframe")
+    expect(frame.get_by_text("Download this page first")).to_be_visible(timeout=30_000)
+    expect(frame.get_by_role("button", name="Start")).to_be_disabled()
+    tab.screenshot(path=tmp_path / "framed.png")
+
+    tab.goto(page)
+    tab.get_by_test_id("show-comment-toggle").click(timeout=30_000)
+    note = tab.get_by_test_id("note-view-outer-container").first
+    folder = tmp_path / "downloads"
+    for name in ("the report", "the map", "the blind test"):
+        saved(tab, note.get_by_role("link", name=name), folder)
+    assert {each.name for each in folder.iterdir()} == {"report.html", "map.html", "turing.html"}
+
+    tab.goto((folder / "map.html").as_uri())
+    tab.get_by_role("link", name="pullback report").click()
+    assert tab.get_by_role("heading", name="GAN and VAE on pets").is_visible()
+    tab.get_by_role("link", name="Take the blind test").click()
+    assert tab.url == (folder / "turing.html").as_uri()
+    assert not tab.locator("#framed").is_visible()
+    tab.get_by_role("button", name="Start").click()
+    for _ in range(40):
+        tab.keyboard.press("ArrowLeft")
+    answers = json.loads(saved(tab, tab.get_by_role("button", name="Save"), folder).read_text())
+    assert len(answers["answers"]) == 40
     assert not said
