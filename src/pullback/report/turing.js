@@ -100,7 +100,7 @@ part("start").onclick = async () => {
 };
 const framed = location.protocol === "blob:"; // so MLflow shows it among the artifacts, and lets nothing be saved
 part("framed").hidden = !framed;
-part("start").disabled = framed;
+part("start").hidden = framed;
 part("start").focus();
 
 addEventListener("beforeunload", (event) => {
