@@ -24,6 +24,7 @@ from pullback.report._page import render
 from pullback.report._results import Images, Results
 from pullback.report._summary import conclusions, summary, title
 from pullback.report._turing_page import blind_test, render_turing
+from pullback.report.provenance import EXECUTION
 from pullback.tracking import places, provenance
 
 IMAGES, SAMPLES, MANIFOLD, OUT = Path("data/images"), Path("data/samples"), Path("data/manifold"), Path("report")
@@ -131,7 +132,7 @@ def read(run: Stage) -> Results:
         speeds={each: files.read_json(path("metrics/speed", each, ".json")) for each in stages},
         origins=origins(stages),
         store=places.store_uri(),
-        recorded={"Rendered": f"{datetime.now():%Y-%m-%d %H:%M}", "MLflow run of the pipeline": run.tracked.parent_id},
+        recorded={"Rendered": f"{datetime.now():%Y-%m-%d %H:%M}", EXECUTION: run.tracked.parent_id},
     )
 
 
