@@ -16,12 +16,12 @@ import pytest
 from clone import clone_repository
 from ruamel.yaml import YAML
 
-from pullback.retrain import BUSY, DRIFTED, FAILED, NOTHING_NEW, PASSED, REJECTED
+from pullback.retraining.journal import BUSY, DRIFTED, FAILED, NOTHING_NEW, PASSED, REFUSED
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = Path("deploy")
 WORKFLOWS = Path(".github/workflows")
-FINE, BAD = [PASSED, NOTHING_NEW, REJECTED, BUSY], [FAILED, DRIFTED]
+FINE, BAD = [PASSED, NOTHING_NEW, REFUSED, BUSY], [FAILED, DRIFTED]
 LINTERS = f"{ROOT}/build/linters/bin:{ROOT}/build/linters/node_modules/.bin:{os.environ['PATH']}"
 
 

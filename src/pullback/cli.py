@@ -369,7 +369,8 @@ def retrain() -> None:
     """Look for new data, train on them, and keep the result only if the gate passes.
 
     Exit codes: 0 a better model is in use; 10 no new data; 11 the gate refused; 12 the data drifted, look at them;
-    75 another retraining is running; 1 a failure. Where it is not 0, the model in use is the one that was.
+    75 another retraining is running; 1 a failure. Where it is not 0, the model in use is the one that was, unless it is
+    the push that failed, which the next call repeats.
     """
     from pullback.retrain import retrain as run
 

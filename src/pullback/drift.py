@@ -66,7 +66,7 @@ def judge(
     limits: MaxDrift,
     seed: int,
 ) -> list[Check]:
-    """The checks whose limit is not null. Features are (n, d) and (m, d), of all images of either set.
+    """The checks whose limit is not null. Features are (n, d) and (m, d), of images of either set.
 
     Raises:
         UserError: the features cannot be compared, as `_features.pair` says.

@@ -17,18 +17,16 @@ from filelock import FileLock, Timeout
 from pullback import config, files, snapshot
 from pullback.errors import UserError, refused
 from pullback.retraining import journal, ledger, workspace
-from pullback.retraining.journal import Journal, Outcome
+from pullback.retraining.journal import BUSY, NOTHING_NEW, Journal, Outcome
 from pullback.retraining.notice import notify
 from pullback.tracking._processes import sigterm_raises
 from pullback.tracking.places import root
 
-PASSED, FAILED, NOTHING_NEW, REJECTED, DRIFTED, BUSY = 0, 1, 10, 11, 12, 75
-LEASE = "pullback-retrain-lease"
 SEEN = "seen.json"
 
 
 def retrain() -> int:
-    """Retrains once and returns the exit code: PASSED, FAILED, NOTHING_NEW, REJECTED, DRIFTED or BUSY.
+    """Retrains once and returns the exit code: one of `retraining.journal`.
 
     Raises:
         UserError: what is under git is not committed, the data cannot be read, or the tracking store is away.
@@ -53,12 +51,12 @@ def only_one() -> Iterator[bool]:
     lock = FileLock(root() / ".pullback" / "retrain.lock")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except Timeout:
         yield False
         return
     try:
-        with lock, sigterm_raises():
+        with held, sigterm_raises():
             yield True
     except OSError as error:
         raise refused(error.filename or root(), "used", error) from error
@@ -75,11 +73,11 @@ def _new_data(params: config.Nightly) -> Journal | None:
     begun.save()  # from here on something changes
     snapshot.update(params.data.source)
     mark, seen = snapshot.fingerprint(params.data, root()), _seen()
-    if seen.get("fingerprint") == mark and _is_old(seen["snapshot"], begun):
+    if seen.get("fingerprint") == mark and _left(seen["snapshot"], begun):
         return None
     manifest = snapshot.take(params.data, snapshot.kept())
     files.write_json(journal.folder() / SEEN, {"fingerprint": mark, "snapshot": manifest.snapshot})
-    if _is_old(manifest.snapshot, begun):
+    if _left(manifest.snapshot, begun):
         return None
     begun.manifest = manifest.model_dump()
     begun.save()
@@ -92,14 +90,15 @@ def _seen() -> dict[str, str]:
     return files.read_json(path) if path.exists() else {}
 
 
-def _is_old(found: str, begun: Journal) -> bool:
-    """Whether these data are those of the champion, or were refused with the same parameters; and says so."""
-    if found == workspace.trained_on():
-        print("the data are the same as before")
-    elif entry := ledger.refused(begun.settings).get(found):
-        print(f"these data were {entry['verdict']} on {entry['date']}; `pullback history` tells why")
+def _left(snapshot: str, begun: Journal) -> bool:
+    """Leaves data that are those of the champion, or were refused with the same parameters, and says so."""
+    if snapshot == workspace.trained_on():
+        why = "the data are the same as before"
+    elif entry := ledger.refused(begun.settings).get(snapshot):
+        why = f"these data were {entry['verdict']} on {entry['date']}; `pullback history` tells why"
     else:
         return False
+    print(why)
     _leave(begun)
     return True
 
@@ -114,10 +113,10 @@ def _decide(begun: Journal, params: config.Config) -> int:
     from pullback.tracking.lease import Busy, lease
 
     try:
-        with lease(LEASE, _owner()):
+        with lease(_owner()):
             if begun.outcome is None:
                 ledger.exchange(params.tracking.experiment)
-                if _is_old(begun.manifest["snapshot"], begun):  # since another machine has refused it
+                if _left(begun.manifest["snapshot"], begun):  # since another machine has refused it
                     return NOTHING_NEW
                 _know_champions(begun, params)
                 begun.outcome = _outcome(begun, params)
@@ -160,7 +159,7 @@ def _outcome(begun: Journal, params: config.Config) -> Outcome:
         workspace.check_unmoved(begun)
         return verdict.on(begun, params) if begun.revision else verdict.on_failure(begun, params)
     except UserError as error:
-        return Outcome(code=FAILED, verdict="failed", reasons=[str(error)])
+        return Outcome(verdict="failed", reasons=[str(error)])
 
 
 def _changes(begun: Journal, params: config.Config) -> list[str]:
@@ -182,10 +181,10 @@ def _carry_out(begun: Journal, params: config.Config) -> None:
             workspace.check_unmoved(begun)
             succession.check_unreplaced(begun)
         except UserError as error:
-            begun.outcome = Outcome(code=FAILED, verdict="failed", reasons=[str(error)])
+            begun.outcome = Outcome(verdict="failed", reasons=[str(error)])
             begun.save()
     if begun.outcome.verdict == "passed":
-        succession.crown(begun, params, LEASE, _owner())
+        succession.crown(begun, params, _owner())
     elif begun.outcome.verdict == "rolled back":
         succession.bring_back(begun, params)
     elif begun.outcome.verdict == "refused":
@@ -211,7 +210,7 @@ def _finish(begun: Journal, params: config.Config) -> int:
 
 
 def rollback(to: str | None, model: str | None = None) -> int:
-    """Brings back the previous champion, or another version that was one; returns PASSED, FAILED or BUSY.
+    """Brings back the previous champion, or another version that was one; returns the exit code.
 
     Args:
         to: a version in the registry of pullback-`model`; of the other models those of the same commit come back.
@@ -226,8 +225,8 @@ def rollback(to: str | None, model: str | None = None) -> int:
         params, begun = config.read(), journal.unfinished()
         if begun:
             workspace.recover(begun)
-            if begun.outcome:
-                _decide(begun, params)
+            if begun.outcome and _decide(begun, params) == BUSY:
+                return BUSY
             journal.end()
         return _decide(_going_back(params, model or params.train.models[0], to), params)
 
@@ -249,6 +248,6 @@ def _going_back(params: config.Config, model: str, to: str | None) -> Journal:
     begun.versions = {each: version for each, version in found.items() if version}
     begun.replaced = {each: versions.alias(each, versions.CHAMPION) for each in begun.versions}
     told = ", ".join(f"{each} {begun.replaced[each]} -> {version}" for each, version in begun.versions.items())
-    begun.outcome = Outcome(code=PASSED, verdict="rolled back", reasons=[told])
+    begun.outcome = Outcome(verdict="rolled back", reasons=[told])
     begun.save()
     return begun

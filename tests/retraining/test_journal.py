@@ -37,7 +37,7 @@ def test_all_that_was_found_and_decided_comes_back() -> None:
     found.revision, found.made, found.target = "r", "m", "t"
     found.versions, found.replaced = {"vae": "2"}, {"vae": None}
     scores = {"vae.prior.kid": {"candidate": 0.1, "champion": 0.2, "low": -0.2, "high": None}}
-    found.outcome = Outcome(code=0, verdict="passed", reasons=["better"], scores=scores, cost={"device_hours": 1.5})
+    found.outcome = Outcome(verdict="passed", reasons=["better"], scores=scores, cost={"device_hours": 1.5})
     found.save()
     assert journal.unfinished() == found
 

@@ -16,7 +16,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def decided(verdict: str, snapshot: str = "a.dir", settings: str = "s", **more: Any) -> Journal:
-    outcome = Outcome(code=0, verdict=verdict, reasons=["why"], **more)
+    outcome = Outcome(verdict=verdict, reasons=["why"], **more)
     manifest = {"snapshot": snapshot, "images": 450}
     return journal.begin("0", "main", manifest=manifest, settings=settings, outcome=outcome)
 

@@ -55,7 +55,7 @@ def begun(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
     monkeypatch.chdir(repository)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     shutil.rmtree(journal.folder(), ignore_errors=True)
-    return journal.begin("HEAD", "main")
+    return journal.begin("HEAD", "main", champion="HEAD")
 
 
 def inspected(begun: Journal) -> Outcome | None:

@@ -43,7 +43,7 @@ def test_a_model_from_elsewhere_is_logged_here_with_its_weights_and_is_the_first
     begun: Journal, client: MlflowClient, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     for _ in range(2):
-        assert champions(begun, params()) == {"vae": "1"}
+        assert champions(begun, params()) == ({"vae": "1"}, begun.commit)
     assert versions.alias("vae", versions.CHAMPION) == "1"
     assert versions.tags("vae", "1") == {"commit": begun.commit, "verdict": "the first"}
     run = client.get_run(client.get_model_version("pullback-vae", "1").run_id)
@@ -70,7 +70,7 @@ def test_a_champion_named_by_another_machine_meanwhile_is_told_and_ones_own_is_n
     begun: Journal, client: MlflowClient
 ) -> None:
     check_unreplaced(begun)
-    begun.replaced = champions(begun, params())
+    begun.replaced, _ = champions(begun, params())
     check_unreplaced(begun)
     run_id = client.get_model_version("pullback-vae", "1").run_id
     versions.appoint("vae", versions.add("vae", run_id, ID, "other", {}), "1")
@@ -86,7 +86,7 @@ def test_a_candidate_that_was_turned_down_is_one_version_with_the_reasons_howeve
 ) -> None:
     champions(begun, params())
     begun.revision = begun.commit
-    begun.outcome = journal.Outcome(code=11, verdict="refused", reasons=["kid is worse", "recall is worse"])
+    begun.outcome = journal.Outcome(verdict="refused", reasons=["kid is worse", "recall is worse"])
     for _ in range(2):
         turn_down(begun, params())
     assert begun.versions == {"vae": "2"}

@@ -26,8 +26,8 @@ def machines(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
 def entry(identity: str, **more: Any) -> dict[str, Any]:
     return {
         "id": identity, "date": f"2026-01-{identity}T02:30:00+00:00", "who": "me@here", "snapshot": "a.dir",
-        "images": 450, "settings": "s", "versions": {}, "commit": None, "code": 11, "verdict": "refused",
-        "reasons": ["recall is worse"], "scores": {}, "cost": {}, "report": None,
+        "images": 450, "settings": "s", "versions": {}, "replaced": {}, "commit": None, "code": 11,
+        "verdict": "refused", "reasons": ["recall is worse"], "scores": {}, "cost": {}, "report": None,
     } | more  # fmt: skip
 
 

@@ -13,15 +13,14 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pullback.errors import UserError
-from pullback.tracking.lease import SECONDS, TAG, Busy, check, lease
+from pullback.tracking.lease import NAME, SECONDS, TAG, Busy, check, lease
 
-NAME = "nightly"
 HOLDER = """
 import sys, time
 from pullback.tracking.lease import Busy, lease
 
 try:
-    with lease("nightly", sys.argv[1]):
+    with lease(sys.argv[1]):
         print("held", flush=True)
         time.sleep(60)
 except Busy as busy:
@@ -60,35 +59,33 @@ def line(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_second_owner_is_told_who_holds_it_until_the_end_of_the_block(client: MlflowClient) -> None:
-    with lease(NAME, "one"):
-        check(NAME, "one")
-        with pytest.raises(Busy, match=r"^one is retraining, until \w+ .* at the latest$"), lease(NAME, "two"):
+    with lease("one"):
+        check("one")
+        with pytest.raises(Busy, match=r"^one is retraining, until \w+ .* at the latest$"), lease("two"):
             pass
-        with lease("other", "two"):
-            pass
-    with lease(NAME, "two"):
-        check(NAME, "two")
+    with lease("two"):
+        check("two")
 
 
 def test_who_is_not_heard_of_loses_it_and_neither_ends_nor_keeps_that_of_its_heir(
     client: MlflowClient, clock: SimpleNamespace
 ) -> None:
     with ExitStack() as heir:
-        with lease(NAME, "lost"):
+        with lease("lost"):
             clock.now += SECONDS - 1
-            with pytest.raises(Busy), lease(NAME, "heir"):
+            with pytest.raises(Busy), lease("heir"):
                 pass
             clock.now += 2
-            heir.enter_context(lease(NAME, "heir"))
+            heir.enter_context(lease("heir"))
             with pytest.raises(UserError, match=r"^heir has taken over the retraining, as this machine was not heard "):
-                check(NAME, "lost")
-        check(NAME, "heir")
-        with pytest.raises(Busy, match="heir"), lease(NAME, "lost"):
+                check("lost")
+        check("heir")
+        with pytest.raises(Busy, match="heir"), lease("lost"):
             pass
 
 
 def test_it_is_extended_while_it_is_held(client: MlflowClient) -> None:
-    with lease(NAME, "one", seconds=0.4):
+    with lease("one", seconds=0.4):
         ((name, until),) = leases(client).items()
         deadline = time.monotonic() + 20
         while leases(client)[name] == until:
@@ -99,7 +96,7 @@ def test_it_is_extended_while_it_is_held(client: MlflowClient) -> None:
 
 def test_only_the_last_one_and_the_one_before_it_are_kept(client: MlflowClient) -> None:
     for owner in ("one", "two", "one", "two"):
-        with lease(NAME, owner):
+        with lease(owner):
             pass
     assert sorted(leases(client)) == [f"{NAME}-3", f"{NAME}-4"]
 
@@ -121,16 +118,16 @@ def test_who_was_slower_to_take_the_next_number_has_it_not(
         monkeypatch.setattr(MlflowClient, "create_registered_model", create)
         monkeypatch.setattr("pullback.tracking.lease.locked", ExitStack)  # the other machine has a lock of its own
         for _ in range(meanwhile):
-            with lease(NAME, "fast"):
+            with lease("fast"):
                 pass
         return create(*arguments)
 
     monkeypatch.setattr(MlflowClient, "create_registered_model", slow)
-    with pytest.raises(Busy, match=f"^{told}$"), lease(NAME, "slow"):
+    with pytest.raises(Busy, match=f"^{told}$"), lease("slow"):
         pass
-    check(NAME, "fast")
-    with lease(NAME, "slow"):
-        check(NAME, "slow")
+    check("fast")
+    with lease("slow"):
+        check("slow")
 
 
 def test_of_two_processes_one_has_it_and_after_a_kill_its_owner_alone(
@@ -146,10 +143,10 @@ def test_of_two_processes_one_has_it_and_after_a_kill_its_owner_alone(
     (holder,) = [owner for owner in said if said[owner] == "held\n"]
     (other,) = processes.keys() - {holder}
     assert holder in said[other] or "another machine has just begun" in said[other]
-    with pytest.raises(Busy, match=f"^{holder} is retraining"), lease(NAME, other):
+    with pytest.raises(Busy, match=f"^{holder} is retraining"), lease(other):
         pass
-    with lease(NAME, holder):
-        check(NAME, holder)
+    with lease(holder):
+        check(holder)
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -163,14 +160,14 @@ def test_a_store_that_goes_away_hides_nothing_of_the_block(
     with monkeypatch.context() as broken, ExitStack() as stack:
         if fails:
             stack.enter_context(pytest.raises(KeyError, match="the block's own"))
-        with lease(NAME, "one"):
+        with lease("one"):
             broken.setattr(MlflowClient, "set_registered_model_tag", away)
             if fails:
                 raise KeyError("the block's own")
         done.append("went on")
     assert done == ["went on"] * (not fails)
-    with pytest.raises(Busy), lease(NAME, "two"):
+    with pytest.raises(Busy), lease("two"):
         pass
     clock.now += SECONDS + 1
-    with lease(NAME, "two"):
+    with lease("two"):
         pass

@@ -44,7 +44,7 @@ def test_a_stage_that_failed_is_named_with_its_reason_and_costs_too(key: str) ->
 
 def test_what_never_ran_has_no_run_no_error_and_no_cost(root) -> None:
     for _ in range(2):
-        assert ended("pullback", "retrain-1", COSTS) == Ended(None, None, {})
+        assert ended("pullback", "retrain-1", COSTS) == Ended(None, None, dict.fromkeys(COSTS, 0.0))
         stage("prepare", 1.0)
 
 

@@ -8,7 +8,7 @@ import getpass
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from pydantic import BaseModel
@@ -16,21 +16,29 @@ from pydantic import BaseModel
 from pullback import files
 from pullback.tracking.places import root
 
+PASSED, FAILED, NOTHING_NEW, REFUSED, DRIFTED, BUSY = 0, 1, 10, 11, 12, 75
+CODES = {"passed": PASSED, "rolled back": PASSED, "failed": FAILED, "refused": REFUSED, "drifted": DRIFTED}
+
 
 class Outcome(BaseModel):
-    """What came of it: an exit code, the same in a word, and why.
+    """What came of it, and why.
 
     Attributes:
         scores: by name, what the gate has looked at, of candidate and champion.
+        cost: device hours and an estimate of the energy, kWh, of all stages.
         report: a text for the person who must look, in markdown.
     """
 
-    code: int
-    verdict: str
+    verdict: Literal["passed", "refused", "drifted", "failed", "rolled back"]
     reasons: list[str]
     scores: dict[str, dict[str, float | None]] = {}
     cost: dict[str, float] = {}
     report: str | None = None
+
+    @property
+    def code(self) -> int:
+        """With which the command ends."""
+        return CODES[self.verdict]
 
 
 class Journal(BaseModel):

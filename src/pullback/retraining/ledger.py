@@ -32,7 +32,9 @@ def record(journal: Journal) -> dict[str, Any]:
         "images": journal.manifest.get("images"),
         "settings": journal.settings,
         "versions": journal.versions,
+        "replaced": journal.replaced,
         "commit": journal.made,
+        "code": journal.outcome.code,
         **journal.outcome.model_dump(),
     }
     known = entries()
@@ -45,19 +47,24 @@ def everywhere(experiment: str) -> list[dict[str, Any]]:
     """The entries of all machines that share the tracking store, the oldest first."""
     from pullback.tracking.decisions import published
 
-    known = {entry["id"]: entry for entry in [*published(experiment), *entries()]}
-    return sorted(known.values(), key=lambda entry: entry["date"])
+    return _merged(published(experiment), entries())
 
 
 def exchange(experiment: str) -> None:
     """Takes over what other machines have decided, and tells them what this one has."""
     from pullback.tracking.decisions import publish, published
 
-    told = {entry["id"] for entry in published(experiment)}
-    for entry in entries():
+    theirs, ours = published(experiment), entries()
+    told = {entry["id"] for entry in theirs}
+    for entry in ours:
         if entry["id"] not in told:
             publish(experiment, entry)
-    _write(everywhere(experiment))
+    _write(_merged(theirs, ours))
+
+
+def _merged(*ledgers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    known = {entry["id"]: entry for entries in ledgers for entry in entries}
+    return sorted(known.values(), key=lambda entry: entry["date"])
 
 
 def _write(known: list[dict[str, Any]]) -> None:
@@ -77,7 +84,8 @@ def refused(settings: str) -> dict[str, dict[str, Any]]:
 def told(entry: dict[str, Any]) -> str:
     """An entry in words: what was decided about which data, what it cost, who did it; then why, a line each."""
     data = f"{entry['images']} images of {entry['snapshot'][:8]}" if entry["images"] else ""
-    versions = ", ".join(f"{model} {version}" for model, version in entry["versions"].items())
+    replaced = {model: f"{version} -> " for model, version in entry["replaced"].items() if entry["verdict"] == "passed"}
+    versions = ", ".join(f"{model} {replaced.get(model, '')}{version}" for model, version in entry["versions"].items())
     cost = "{device_hours:.3g} device hours, {energy_kwh:.2g} kWh".format(**entry["cost"]) if entry["cost"] else ""
     parts = [entry["date"][:16].replace("T", " "), entry["verdict"], data, versions, cost, entry["who"]]
     return "\n    ".join(["  ".join(filter(None, parts)), *entry["reasons"]])

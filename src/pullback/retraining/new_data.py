@@ -37,9 +37,9 @@ def inspect(begun: Journal, params: config.Config) -> Outcome | None:
     except UserError as error:
         if isinstance(error.__cause__, OSError):  # a full disk says nothing of the data
             raise
-        return Outcome(code=12, verdict="drifted", reasons=[str(error)])
+        return Outcome(verdict="drifted", reasons=[str(error)])
     stopped = [check.sentence for check in checks if not check.ok]
-    return Outcome(code=12, verdict="drifted", reasons=stopped, report=drift.report(checks)) if stopped else None
+    return Outcome(verdict="drifted", reasons=stopped, report=drift.report(checks)) if stopped else None
 
 
 def _prepared(params: config.Config, folder: Path, before: dict[str, Any]) -> dict[str, Any]:

@@ -42,12 +42,12 @@ def check_unreplaced(begun: Journal) -> None:
             )
 
 
-def crown(begun: Journal, params: config.Config, lease: str, owner: str) -> None:
+def crown(begun: Journal, params: config.Config, owner: str) -> None:
     """Registers the candidate, commits its results, and gives it the alias of the champion."""
     assert begun.outcome
     begun.versions = _registered(begun, params)
     begun.save()
-    check(lease, owner)
+    check(owner)
     begun.made = workspace.promote(begun, "\n\n".join(["Retrain on new data", "\n".join(begun.outcome.reasons)]))
     _appoint(begun)
     if params.retrain.push:

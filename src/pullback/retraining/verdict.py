@@ -22,7 +22,6 @@ def on(begun: Journal, params: config.Config) -> Outcome:
     scores, images = contest(candidate, champion, params)
     verdict = gate.judge(scores, params.retrain.gate, config.directions(params))
     return Outcome(
-        code=0 if verdict.passed else 11,
         verdict="passed" if verdict.passed else "refused",
         reasons=[*verdict.reasons, f"on {images} test images that neither was trained on"],
         scores={name: asdict(score) for name, score in scores.items()},
@@ -34,4 +33,4 @@ def on_failure(begun: Journal, params: config.Config) -> Outcome:
     """What stopped the pipeline, as MLflow tells it."""
     found = ended(params.tracking.experiment, begun.key, COSTS)
     reason = found.error or "`dvc exp run` failed before a stage could say why; see its output"
-    return Outcome(code=1, verdict="failed", reasons=[reason], cost=found.cost)
+    return Outcome(verdict="failed", reasons=[reason], cost=found.cost)

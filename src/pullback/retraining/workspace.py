@@ -146,7 +146,7 @@ def knows(commit: str) -> bool:
 
 
 def check_unmoved(journal: Journal) -> None:
-    """Raises `UserError` if somebody has committed meanwhile, or works on files under git."""
+    """Raises `UserError` if somebody has committed meanwhile."""
     if is_committed(journal):
         return
     if (now := _git("rev-parse", "HEAD")) != journal.commit:

@@ -18,6 +18,7 @@ from pullback.tracking.store import connect, locked
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+NAME = "pullback-retrain-lease"
 TAG, SECONDS = "lease", 600.0
 
 
@@ -26,8 +27,8 @@ class Busy(Exception):
 
 
 @contextmanager
-def lease(name: str, owner: str, seconds: float = SECONDS) -> Iterator[None]:
-    """Holds the lease `name` during the block, and on leaving it; `owner` has it back at once after a kill.
+def lease(owner: str, seconds: float = SECONDS) -> Iterator[None]:
+    """Holds the lease during the block and gives it back after it; `owner` has it back at once after a kill.
 
     Raises:
         Busy: another owner holds it.
@@ -35,9 +36,9 @@ def lease(name: str, owner: str, seconds: float = SECONDS) -> Iterator[None]:
     """
     with locked():
         client = connect()
-        number = _take(client, name, owner, seconds)
+        number = _take(client, owner, seconds)
     stopped = threading.Event()
-    held = f"{name}-{number}"
+    held = f"{NAME}-{number}"
     extending = threading.Thread(target=_extend, args=(client, held, owner, seconds, stopped), daemon=True)
     extending.start()
     try:
@@ -48,10 +49,10 @@ def lease(name: str, owner: str, seconds: float = SECONDS) -> Iterator[None]:
         _tell(client, held, owner, 0)
 
 
-def check(name: str, owner: str) -> None:
+def check(owner: str) -> None:
     """Raises `UserError` if the lease is no longer that of `owner`; before what cannot be undone."""
     with locked():
-        held = max(_leases(connect(), name).items(), default=(0, {"owner": None}))[1]
+        held = max(_leases(connect()).items(), default=(0, {"owner": None}))[1]
     if held["owner"] != owner:
         raise UserError(
             f"{held['owner']} has taken over the retraining, as this machine was not heard of for {SECONDS:g} seconds; "
@@ -59,30 +60,30 @@ def check(name: str, owner: str) -> None:
         )
 
 
-def _take(client: "MlflowClient", name: str, owner: str, seconds: float) -> int:
+def _take(client: "MlflowClient", owner: str, seconds: float) -> int:
     from mlflow.exceptions import MlflowException
 
-    leases = _leases(client, name)
+    leases = _leases(client)
     number = max(leases, default=0)
     last: dict[str, Any] = leases.get(number, {"owner": None, "until": 0})
     if last["until"] > time.time() and last["owner"] != owner:
         raise Busy(f"{last['owner']} is retraining, until {time.ctime(last['until'])} at the latest")
     try:
-        client.create_registered_model(f"{name}-{number + 1}", {TAG: _told(owner, seconds)})
+        client.create_registered_model(f"{NAME}-{number + 1}", {TAG: _told(owner, seconds)})
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
         raise Busy("another machine has just begun to retrain") from error
-    if max(_leases(client, name)) > number + 1:
+    if max(_leases(client)) > number + 1:
         raise Busy("other machines have retrained while this one was looking")
     for old in leases:
         if old < number:  # the last one stays, for those who have just looked
-            client.delete_registered_model(f"{name}-{old}")
+            client.delete_registered_model(f"{NAME}-{old}")
     return number + 1
 
 
-def _leases(client: "MlflowClient", name: str) -> dict[int, dict[str, Any]]:
-    found = client.search_registered_models(f"name LIKE '{name}-%'")
+def _leases(client: "MlflowClient") -> dict[int, dict[str, Any]]:
+    found = client.search_registered_models(f"name LIKE '{NAME}-%'")
     return {int(each.name.rpartition("-")[2]): json.loads(each.tags[TAG]) for each in found}
 
 
