@@ -7,7 +7,9 @@ are, into files of its own, which are then put together in order; their moments 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -66,6 +68,13 @@ def embed_to(
     finally:
         for part in parts:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def embedded(images: NDArray[np.uint8], load: Load, *, title: str, accelerator: str = "auto") -> Set:
+    """Images uint8 (n, c, h, w) with what `embed_to` writes of them, on one device."""
+    with TemporaryDirectory() as folder:
+        embed_to(Path(folder), lambda: images, load, title=title, accelerator=accelerator)
+        return replace(read(Path(folder)), images=images)
 
 
 def read(folder: Path) -> Set:

@@ -5,7 +5,7 @@ own samples anew, from its weights and what it learned from, and these go throug
 those that neither was trained on: a new split may hold images that the champion knows.
 """
 
-import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,17 +49,17 @@ def contest(candidate: Path, champion: Path, params: config.Config) -> tuple[dic
     test = test[_unseen(test, champion)]
     fit = classifier.trainer(device(params.train.accelerator))
     found: dict[str, Judged] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        embedder = _Embedder(candidate, Path(folder), params)
-        images, labels = (files.read_array(champion / f"data/images/train/{part}.npy") for part in ("images", "labels"))
-        known = replace(embedder(images), labels=_renamed(candidate, champion, labels))
-        for model, method in sorted({tuple(name.split(".")[:2]) for name in rules}):
-            new = _read(candidate, f"features/{model}/{method}", f"samples/{model}/{method}")
-            new = replace(new, train=train, fit=fit)
-            n = min(params.evaluate.images or len(test), *map(len, (test, new)))
-            old = replace(_drawn(candidate, champion, model, method, n, params, embedder), train=known, fit=fit)
-            scored = _scored(metrics, test.subset(n, params.seed), new.subset(n, params.seed), old, params.seed)
-            found |= {f"{model}.{method}.{score}": each for score, each in scored.items()}
+    load = partial(plugins.load("features", params.features.name).load, candidate / "models/extractor")
+    embed = partial(embedding.embedded, load=load, title="champion", accelerator=params.train.accelerator)
+    images, labels = (files.read_array(champion / f"data/images/train/{part}.npy") for part in ("images", "labels"))
+    known = replace(embed(images), labels=_renamed(candidate, champion, labels))
+    for model, method in sorted({tuple(name.split(".")[:2]) for name in rules}):
+        new = _read(candidate, f"features/{model}/{method}", f"samples/{model}/{method}")
+        new = replace(new, train=train, fit=fit)
+        n = min(params.evaluate.images or len(test), *map(len, (test, new)))
+        old = replace(_drawn(candidate, champion, model, method, n, params, embed), train=known, fit=fit)
+        scored = _scored(metrics, test.subset(n, params.seed), new.subset(n, params.seed), old, params.seed)
+        found |= {f"{model}.{method}.{score}": each for score, each in scored.items()}
     return {name: each for name, each in found.items() if name in rules}, len(test)
 
 
@@ -86,21 +86,6 @@ def _scored(metrics: dict[str, Params], test: Set, new: Set, old: Set, seed: int
     }
 
 
-class _Embedder:
-    """The candidate's feature map."""
-
-    def __init__(self, candidate: Path, scratch: Path, params: config.Config) -> None:
-        self.load = partial(plugins.load("features", params.features.name).load, candidate / "models/extractor")
-        self.scratch, self.train = scratch, params.train
-
-    def __call__(self, images: NDArray[np.uint8]) -> Set:
-        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            embedding.embed_to(
-                Path(folder), lambda: images, self.load, title="champion", accelerator=self.train.accelerator
-            )
-            return replace(embedding.read(Path(folder)), images=images)
-
-
 def _read(revision: Path, features: str, images: str) -> Set:
     return replace(
         embedding.read(revision / "data" / features),
@@ -110,7 +95,13 @@ def _read(revision: Path, features: str, images: str) -> Set:
 
 
 def _drawn(
-    candidate: Path, champion: Path, name: str, method: str, n: int, params: config.Config, embedder: _Embedder
+    candidate: Path,
+    champion: Path,
+    name: str,
+    method: str,
+    n: int,
+    params: config.Config,
+    embed: Callable[[NDArray[np.uint8]], Set],
 ) -> Set:
     """What the champion draws, with labels by the candidate's numbers of the classes."""
     on = device(params.train.accelerator)
@@ -120,7 +111,7 @@ def _drawn(
     settings = params.sample.methods[name][method]
     sampler = plugins.load("sampling", method).sampler(model, images, labels, settings, params.seed)
     asked = labels_like(labels, n, params.seed, model.classes)
-    drawn = embedder(np.concatenate(list(batches(model, sampler, asked, params.seed, on))))
+    drawn = embed(np.concatenate(list(batches(model, sampler, asked, params.seed, on))))
     return replace(drawn, labels=_renamed(candidate, champion, asked))
 
 

@@ -1,8 +1,8 @@
 """May one train on the new data? They are prepared as the pipeline does it, and held against those of the champion."""
 
 import shutil
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -61,9 +61,6 @@ def _features(images: Path, extractor: Path, params: config.Config) -> NDArray[n
     train, test = (files.read_array(images / split / "images.npy", mmap=True) for split in ("train", "test"))
     rows = np.sort(np.random.default_rng(params.seed).permutation(len(train) + len(test))[: drift.MOST])
     some = np.concatenate([train[rows[rows < len(train)]], test[rows[rows >= len(train)] - len(train)]])
-    with TemporaryDirectory() as folder:
-        embedding.embed_to(
-            Path(folder), lambda: some, lambda on: load(extractor, on), title="new data",
-            accelerator=params.train.accelerator,
-        )  # fmt: skip
-        return embedding.read(Path(folder)).features
+    return embedding.embedded(
+        some, partial(load, extractor), title="new data", accelerator=params.train.accelerator
+    ).features
