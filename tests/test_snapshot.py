@@ -268,25 +268,30 @@ def test_an_imported_source_is_brought_up_to_date(tracking: Path, tmp_path_facto
     data = Data(name="folder", source="imported")
     seen, known = snapshot.fingerprint(data, tracking), Path("imported.dvc").read_text()
 
-    assert snapshot.update("imported") == [Path("imported.dvc")]
+    assert snapshot.imports("imported") == ["imported.dvc"]
+    snapshot.update("imported.dvc")
     assert (snapshot.fingerprint(data, tracking), Path("imported.dvc").read_text()) == (seen, known)
 
     added(there / "images")
-    assert snapshot.update("imported") == [Path("imported.dvc")]
+    snapshot.update("imported.dvc")
     assert snapshot.fingerprint(data, tracking) != seen
     assert Path("imported.dvc").read_text() != known
     assert snapshot.take(data, tracking / "raw").counts == ["cat: 2", "dog: 2"]
 
     shutil.rmtree(there / "images")
     with pytest.raises(UserError, match=r"^`dvc update imported\.dvc` failed \(.*images.*\); check the place"):
-        snapshot.update("imported")
+        snapshot.update("imported.dvc")
 
 
 def test_other_sources_have_nothing_to_be_updated(tracking: Path) -> None:
-    dvc(tracking, "add", "-q", "own")
-    assert Path("own.dvc").is_file()
     for source in ("own", "elsewhere", "http://host/a.zip", None):
-        assert snapshot.update(source) == []
+        assert snapshot.imports(source) == []
+
+
+def test_a_source_out_of_which_dvc_would_take_new_images_is_refused(tracking: Path) -> None:
+    dvc(tracking, "add", "-q", "own")
+    with pytest.raises(UserError, match=r"^own is tracked by `dvc add`, .*; run `dvc remove own.dvc` and commit that"):
+        snapshot.imports("own")
 
 
 # What does the stage take?

@@ -38,6 +38,9 @@ def retrain() -> int:
         begun = journal.unfinished()
         if begun:
             workspace.recover(begun)
+        if begun and not begun.outcome and workspace.has_moved(begun):
+            _leave(begun)
+            begun = None
         if begun and (begun.manifest or begun.outcome):
             print(f"going on with what {begun.who} began at {begun.began}")
         else:
@@ -66,12 +69,14 @@ def _new_data(params: config.Nightly) -> Journal | None:
     """A journal with the manifest of data that were neither trained on nor refused; None if there are none."""
     commit, branch = workspace.position()
     if params.retrain.push:
+        journal.begin(commit, branch).save()  # what a killed pull leaves is mended by the next call
         workspace.pull()
         commit, branch = workspace.position()
-    imports = [path for path in (f"{params.data.source}.dvc",) if Path(path).is_file()]
+    imports = snapshot.imports(params.data.source)
     begun = journal.begin(commit, branch, imports=imports, settings=workspace.settings())
     begun.save()  # from here on something changes
-    snapshot.update(params.data.source)
+    for path in imports:
+        snapshot.update(path)
     mark, seen = snapshot.fingerprint(params.data, root()), _seen()
     if seen.get("fingerprint") == mark and _left(seen["snapshot"], begun):
         return None
@@ -105,7 +110,7 @@ def _left(snapshot: str, begun: Journal) -> bool:
 
 def _leave(begun: Journal) -> None:
     """Ends what has changed nothing yet."""
-    workspace.restore(begun)
+    workspace.restore_imports(begun)
     journal.end()
 
 
@@ -124,7 +129,7 @@ def _decide(begun: Journal, params: config.Config) -> int:
             _carry_out(begun, params)
     except Busy as busy:
         print(busy)
-        if begun.outcome is None:
+        if begun.outcome is None or (begun.target and not workspace.is_committed(begun)):
             _leave(begun)  # by the next call the data may be others
         return BUSY
     return _finish(begun, params)
@@ -202,7 +207,7 @@ def _finish(begun: Journal, params: config.Config) -> int:
         warnings.warn(f"other machines do not know of this yet: {error}", stacklevel=2)
     print("\n".join([f"{outcome.verdict}:", *([outcome.report] if outcome.report else outcome.reasons)]))
     notify(params.retrain.notify, entry)
-    workspace.restore(begun)
+    workspace.restore_imports(begun)
     for name in ("champion", "candidate", "images"):
         shutil.rmtree(journal.folder() / name, ignore_errors=True)
     journal.end()
@@ -228,6 +233,8 @@ def rollback(to: str | None, model: str | None = None) -> int:
             if begun.outcome and _decide(begun, params) == BUSY:
                 return BUSY
             journal.end()
+        if params.retrain.push:
+            workspace.pull()
         return _decide(_going_back(params, model or params.train.models[0], to), params)
 
 
@@ -236,6 +243,8 @@ def _going_back(params: config.Config, model: str, to: str | None) -> Journal:
 
     commit, branch = workspace.position()
     to = to or versions.alias(model, versions.PREVIOUS)
+    if to and to == versions.alias(model, versions.CHAMPION):
+        raise UserError(f"version {to} of pullback-{model} is the champion; choose another, as in `pullback history`")
     if to is None:
         raise UserError(
             f"pullback-{model} has no previous champion; name a version with --to, as in `pullback history`"

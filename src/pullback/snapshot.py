@@ -83,21 +83,33 @@ def write(manifest: Manifest, path: Path = MANIFEST) -> None:
 # The source.
 
 
-def update(source: str | None) -> list[Path]:
-    """Brings a source up to date that `dvc import` or `dvc import-url` tracks, and returns the files under git which
-    that may have changed; none for any other source.
+def imports(source: str | None) -> list[str]:
+    """The file under git of a source that `dvc import` or `dvc import-url` brought; none for any other source.
+
+    Raises:
+        UserError: the source is tracked by `dvc add`.
+    """
+    tracked = Path(f"{source}.dvc")
+    if not tracked.is_file():
+        return []
+    if "deps" not in YAML(typ="safe").load(tracked):
+        raise UserError(
+            f"{source} is tracked by `dvc add`, so DVC would take out of it what it does not know; "
+            f"run `dvc remove {tracked}` and commit that, or set data.source to another folder"
+        )
+    return [str(tracked)]
+
+
+def update(tracked: str) -> None:
+    """Brings an imported source up to date.
 
     Raises:
         UserError: DVC cannot.
     """
-    tracked = Path(f"{source}.dvc")
-    if not tracked.is_file() or "deps" not in YAML(typ="safe").load(tracked):  # `dvc add` makes such files too
-        return []
-    done = subprocess.run([sys.executable, "-m", "dvc", "update", str(tracked)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "dvc", "update", tracked], capture_output=True, text=True)
     if done.returncode:
         told = " ".join(done.stderr.split())
         raise UserError(f"`dvc update {tracked}` failed ({told}); check the place that it was imported from")
-    return [tracked]
 
 
 def fingerprint(data: Data, root: Path) -> str:
@@ -133,7 +145,7 @@ def _of_file(path: Path) -> str:
         status = path.stat()
     except FileNotFoundError:  # removed just now, or a link to nowhere
         return "gone"
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"  # the last no program can set
 
 
 def _at_address(address: str) -> str:

@@ -19,7 +19,7 @@ STEPS = [
     "pullback.tracking.registry register",
     "pullback.tracking.versions tag",
     "pullback.retraining.succession check",
-    "pullback.retraining.workspace restore",
+    "pullback.retraining.workspace restore_imports",
     "pullback.retraining.workspace promote",
     "pullback.retraining.workspace _commit",
     "pullback.retraining.succession _appoint",

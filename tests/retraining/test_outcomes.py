@@ -143,6 +143,55 @@ def test_a_commit_meanwhile_is_not_overwritten(workspace: Nightly) -> None:
 
 
 @slow
+def test_what_a_person_edits_meanwhile_is_not_lost(workspace: Nightly) -> None:
+    workspace.put(450)
+    workspace.retrain_killed("after", "pullback.retraining.workspace run")
+    before = head(workspace)
+    workspace.edit("seed: 0 ", "seed: 1 ")
+    (workspace.folder / "stages/everything.py").open("a").write("# edited\n")
+    code, said = workspace.run("pullback", "retrain")
+    assert code == 1, said
+    assert "`git stash pop` brings it back" in said
+    assert "committed" in said
+    assert head(workspace) == before
+    assert "seed: 1 " in workspace.done("git", "stash", "show", "-p")
+    assert "# edited" in (workspace.folder / "stages/everything.py").read_text()
+    workspace.done("git", "checkout", "-q", "stages")
+    workspace.retrain(0)
+    assert len(workspace.ledger()) == 1
+
+
+@slow
+def test_a_commit_on_top_of_an_unfinished_promotion_changes_nothing_of_it(workspace: Nightly) -> None:
+    workspace.put(450)
+    workspace.retrain_killed("before", "pullback.retraining.succession _appoint")
+    made = head(workspace).strip()
+    workspace.done("git", "commit", "-q", "--allow-empty", "-m", "a note")
+    workspace.retrain(0)
+    assert workspace.version("champion") == "2"
+    assert workspace.client.get_model_version("pullback-vae", "2").tags["commit"] == made
+
+
+@slow
+def test_an_unfinished_retraining_begins_anew_on_another_branch(workspace: Nightly) -> None:
+    workspace.put(450)
+    workspace.retrain_killed("after", "pullback.retraining.workspace run")
+    workspace.done("git", "switch", "-q", "-c", "other")
+    workspace.retrain(0)
+    assert workspace.done("git", "log", "-1", "--format=%s", "main") == "champion\n"
+    assert workspace.done("git", "log", "-1", "--format=%s", "other") == "Retrain on new data\n"
+
+
+@slow
+def test_an_alias_that_was_set_by_hand_is_told(workspace: Nightly) -> None:
+    workspace.put(230)
+    workspace.retrain(11)
+    workspace.client.set_registered_model_alias("pullback-vae", "champion", "2")
+    workspace.put(450)
+    assert "version 2 of pullback-vae has the alias champion, but no retraining gave it" in workspace.retrain(1)
+
+
+@slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_call_that_is_stopped_leaves_no_process_and_goes_on_later(workspace: Nightly, number: int) -> None:
     workspace.put(460)

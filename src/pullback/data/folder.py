@@ -51,6 +51,8 @@ def download(source: str | None, raw: Path) -> None:
 def _pack(directory: Path, target: Path) -> None:
     names = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
     images = _images(names, directory)
+    if odd := next((name for name in images if name != name.encode(errors="replace").decode()), None):
+        raise UserError(f"{directory} holds {odd!r}, whose name is not UTF-8; give it another name")
     paths = [directory / name for name in images]
     with files.replacing(target) as file, _unchanged(paths, directory), zipfile.ZipFile(file, "w") as archive:
         for name, path in zip(images, paths, strict=True):

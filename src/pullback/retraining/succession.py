@@ -25,11 +25,17 @@ def champions(begun: Journal, params: config.Config) -> tuple[dict[str, str | No
     """By model, the version in use, and the commit that holds their results; the first time, what stands in git.
 
     Raises:
-        UserError: a champion was promoted in a commit that this branch has not.
+        UserError: a champion was promoted in a commit that this branch has not, or was not promoted by retraining, or
+            the models have champions of different commits.
     """
     found: dict[str, str | None] = {model: _champion(model, begun, params) for model in params.train.models}
-    model = params.train.models[0]
-    return found, versions.tags(model, str(found[model])).get("commit", begun.commit)
+    commits = {versions.tags(model, str(version))["commit"] for model, version in found.items()}
+    if len(commits) > 1:
+        raise UserError(
+            f"the champions of {', '.join(found)} are of different commits, so they have no common test images; remove "
+            "their aliases champion in `pullback ui`, and the models that stand in git become the first champions"
+        )
+    return found, commits.pop()
 
 
 def check_unreplaced(begun: Journal) -> None:
@@ -49,9 +55,7 @@ def crown(begun: Journal, params: config.Config, owner: str) -> None:
     begun.save()
     check(owner)
     begun.made = workspace.promote(begun, "\n\n".join(["Retrain on new data", "\n".join(begun.outcome.reasons)]))
-    _appoint(begun)
-    if params.retrain.push:
-        workspace.push()
+    _appoint(begun, params)
 
 
 def bring_back(begun: Journal, params: config.Config) -> None:
@@ -59,13 +63,13 @@ def bring_back(begun: Journal, params: config.Config) -> None:
     assert begun.outcome
     begun.made = workspace.go_back(begun, "\n\n".join(["Roll back", "\n".join(begun.outcome.reasons)]))
     begun.settings = workspace.settings()  # with which the data that are left behind shall not be tried again
-    _appoint(begun)
-    if params.retrain.push:
-        workspace.push()
+    _appoint(begun, params)
 
 
-def _appoint(begun: Journal) -> None:
+def _appoint(begun: Journal, params: config.Config) -> None:
     assert begun.made
+    if params.retrain.push:  # first, or others would have a champion that they cannot get
+        workspace.push()
     for model, version in begun.versions.items():
         if not begun.target:
             versions.tag(model, version, {"commit": begun.made})
@@ -102,7 +106,12 @@ def _champion(model: str, begun: Journal, params: config.Config) -> str:
         version = versions.add(model, run_id, "commit", begun.commit, {"verdict": "the first"})
         versions.appoint(model, version, None)
     made = versions.tags(model, version).get("commit")
-    if made and not workspace.knows(made):
+    if not made:
+        raise UserError(
+            f"version {version} of pullback-{model} has the alias champion, but no retraining gave it; "
+            "give it back to a version that `pullback history` names as passed, or remove the alias"
+        )
+    if not workspace.knows(made):
         raise UserError(
             f"the champion of pullback-{model}, version {version}, was promoted elsewhere in commit {made[:8]}; "
             "get it with `git pull` and `dvc pull`"

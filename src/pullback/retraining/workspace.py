@@ -35,16 +35,22 @@ def position() -> tuple[str, str]:
     Raises:
         UserError: results or code are not committed, or git does not know who commits, or there is no branch.
     """
-    if _git("status", "--porcelain", "--untracked-files=no") or not Path("dvc.lock").is_file():
-        raise UserError(
-            "retraining needs dvc.lock and all other files under git committed; "
-            "run `dvc repro` and commit its results, or `git stash` what is not to last"
-        )
+    if not Path("dvc.lock").is_file():
+        raise UserError("there is no dvc.lock; run `dvc repro` and commit its results")
+    _check_clean()
     _git("var", "GIT_COMMITTER_IDENT", otherwise="git does not know who commits; run `git config user.email …`")
     branch = _git("branch", "--show-current")
     if not branch:
         raise UserError("no branch is checked out, so there is none to commit to; run `git switch BRANCH`")
     return _git("rev-parse", "HEAD"), branch
+
+
+def _check_clean(*but: str) -> None:
+    if _git("status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{path}" for path in but)):
+        raise UserError(
+            "retraining needs dvc.lock and all other files under git committed; "
+            "run `dvc repro` and commit its results, or `git stash` what is not to last"
+        )
 
 
 def settings() -> str:
@@ -93,7 +99,8 @@ def recover(journal: Journal) -> None:
     (Path(_git("rev-parse", "--git-dir")) / "index.lock").unlink(missing_ok=True)
     if not _git("branch", "--show-current"):  # DVC detaches it for a moment
         _git("symbolic-ref", "HEAD", f"refs/heads/{journal.branch}")
-    restore(journal)
+    _restore(journal)
+    restore_imports(journal)
     for copy in (root() / ".dvc/tmp/exps/standalone").glob("tmp*"):
         manifest = copy / "data/manifest.json"
         if manifest.exists() and files.read_json(manifest) == journal.manifest:
@@ -127,11 +134,21 @@ def _signal(process: psutil.Process, number: int) -> None:
         return
 
 
-def restore(journal: Journal) -> None:
-    """Takes back what is not committed of the results, and of imported data."""
-    _git("checkout", "--quiet", "HEAD", "--", *_at("HEAD", *RESULTS, *journal.imports))
-    _git("clean", "--quiet", "--force", "-d", "--", *RESULTS)
+def _restore(journal: Journal) -> None:
+    """Takes back what is not committed of the results; into git's stash, since a person may have made it."""
+    if _git("status", "--porcelain", "--untracked-files=no", "--", *RESULTS):
+        _git("stash", "store", "--message", f"set aside by {journal.key}", _git("stash", "create"))
+        print("what was not committed was set aside; `git stash pop` brings it back")
+    _git("restore", "--source=HEAD", "--staged", "--worktree", "--", *_at("HEAD", *RESULTS))
+    if journal.revision:
+        made = _git("ls-tree", "-r", "--name-only", journal.revision, "--", *RESULTS).splitlines()
+        _git("clean", "--quiet", "--force", "--", *made)
+
+
+def restore_imports(journal: Journal) -> None:
+    """Takes back what the look at imported data has changed and no commit has."""
     if journal.imports:
+        _git("restore", "--source=HEAD", "--staged", "--worktree", "--", *journal.imports)
         _dvc("checkout", "--quiet", "--force", *journal.imports)
 
 
@@ -146,9 +163,14 @@ def knows(commit: str) -> bool:
 
 
 def check_unmoved(journal: Journal) -> None:
-    """Raises `UserError` if somebody has committed meanwhile."""
+    """Raises `UserError` if somebody has committed meanwhile, or works on another branch."""
     if is_committed(journal):
         return
+    if (branch := _git("branch", "--show-current")) != journal.branch:
+        raise UserError(
+            f"{branch or 'no branch'} is checked out, and no longer {journal.branch}, where this retraining began; "
+            f"run `git switch {journal.branch}`"
+        )
     if (now := _git("rev-parse", "HEAD")) != journal.commit:
         raise UserError(
             f"{journal.branch} has moved from {journal.commit[:8]} to {now[:8]} while the pipeline ran; "
@@ -156,17 +178,31 @@ def check_unmoved(journal: Journal) -> None:
         )
 
 
+def has_moved(journal: Journal) -> bool:
+    try:
+        check_unmoved(journal)
+    except UserError:
+        return True
+    return False
+
+
 def is_committed(journal: Journal) -> bool:
-    return f"{TRAILER}: {journal.id}" in _git("log", "-1", "--format=%B")
+    return bool(_commits(journal))
+
+
+def _commits(journal: Journal) -> list[str]:
+    """That of the retraining, also if others have been made since."""
+    told = f"--grep={TRAILER}: {journal.id}"
+    return _git("log", "--format=%H", "--fixed-strings", told, f"{journal.commit}..HEAD").split()
 
 
 def promote(journal: Journal, message: str) -> str:
     """Makes the experiment's results those of the workspace and commits them; returns the commit."""
     if not is_committed(journal):
-        restore(journal)
+        _check_clean(*journal.imports)
         _dvc("exp", "apply", journal.key)
         _commit(journal, message)
-    return _git("rev-parse", "HEAD")
+    return _commits(journal)[0]
 
 
 def go_back(journal: Journal, message: str) -> str:
@@ -175,14 +211,22 @@ def go_back(journal: Journal, message: str) -> str:
     What params.yaml says of retraining stays as it is.
     """
     if not is_committed(journal):
-        restore(journal)
+        _check_clean()
         assert journal.target
         now = Path("params.yaml").read_text()
-        _git("checkout", "--quiet", journal.target, "--", *_at(journal.target, *RESULTS))
+        _git("restore", f"--source={journal.target}", "--staged", "--worktree", "--", *_at(journal.target, *RESULTS))
         _keep_settings(now)
         _commit(journal, message)
-    _dvc("checkout", "--quiet", "--force")
-    return _git("rev-parse", "HEAD")
+    _bring()
+    return _commits(journal)[0]
+
+
+def _bring() -> None:
+    """The outputs of dvc.lock, from the cache, or else from the remote."""
+    try:
+        _dvc("checkout", "--quiet", "--force")
+    except UserError:
+        _dvc("pull", "--quiet", "--force")
 
 
 def _keep_settings(now: str) -> None:
@@ -202,15 +246,31 @@ def _commit(journal: Journal, message: str) -> None:
 def push() -> None:
     """Sends the commit to git's remote and the outputs to DVC's."""
     _dvc("push", "--quiet")
-    _git("push", "--quiet")
+    try:
+        _git("push", "--quiet")
+    except UserError:  # somebody has pushed meanwhile
+        _merge()
+        _git("push", "--quiet")
+
+
+def _merge() -> None:
+    try:
+        _git("pull", "--quiet", "--no-rebase", "--no-edit")
+    except UserError:
+        subprocess.run(["git", "merge", "--abort"], capture_output=True)
+        raise
 
 
 def pull() -> None:
     """Takes over what another machine has promoted."""
-    before = _git("rev-parse", "HEAD")
-    _git("pull", "--quiet", "--ff-only")
-    if _git("rev-parse", "HEAD") != before:
+    unfinished = root() / ".pullback" / "retrain" / "pulling"  # is there until DVC has brought what git has
+    _git("fetch", "--quiet")
+    if _git("rev-list", "HEAD..@{upstream}"):
+        files.write_text(unfinished, "")
+        _git("merge", "--quiet", "--ff-only", "@{upstream}")
+    if unfinished.exists():
         _dvc("pull", "--quiet", "--allow-missing")
+        unfinished.unlink()
 
 
 def _dvc(*command: str) -> None:

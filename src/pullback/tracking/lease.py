@@ -56,7 +56,7 @@ def check(owner: str) -> None:
     if held["owner"] != owner:
         raise UserError(
             f"{held['owner']} has taken over the retraining, as this machine was not heard of for {SECONDS:g} seconds; "
-            "nothing of it is kept here, and the next call begins anew"
+            "the next call looks whether this model may still take its place"
         )
 
 
