@@ -133,7 +133,8 @@ def test_a_diverging_training_keeps_its_last_good_weights_and_says_what_to_try(c
 def test_images_can_be_drawn_from_the_trained_model(clone: Clone) -> None:
     import numpy as np
 
-    first, second = (clone.run("pullback", "generate", f"{name}.npy", "--model", "vae", "--n", "7") for name in "ab")
+    command = ("pullback", "generate", "--model", "vae", "--n", "7", "--out")
+    first, second = (clone.run(*command, f"{name}.npy") for name in "ab")
     assert first.returncode == second.returncode == 0, first.stderr
     a, b = (np.load(clone.folder / f"{name}.npy") for name in "ab")
     assert a.shape == (7, 1, 8, 8)
@@ -143,9 +144,9 @@ def test_images_can_be_drawn_from_the_trained_model(clone: Clone) -> None:
 def test_a_wrong_method_or_file_type_is_told_in_one_line(clone: Clone) -> None:
     for arguments, message in (
         (("x.png", "--method", "magic"), "sample.methods.gan has no 'magic'; it has prior"),
-        (("x.jpg",), "x.jpg must end in .png (a grid) or .npy (an array)"),
+        (("x.jpg",), "x.jpg must be a folder, or end in .npy (an array) or .png (all images in one picture)"),
     ):
-        result = clone.run("pullback", "generate", *arguments)
+        result = clone.run("pullback", "generate", "--out", *arguments)
         assert result.returncode == 1
         assert result.stderr.strip() == f"pullback: {message}"
         assert not (clone.folder / arguments[0]).exists()

@@ -24,9 +24,11 @@ def register(model: str, name: str, run_id: str | None = None, tags: Mapping[str
         UserError: there is no such run, or it holds no such model.
     """
     with locked():
+        import mlflow
         from mlflow.exceptions import MlflowException
 
         client = connect()
+        mlflow.set_tracking_uri(client.tracking_uri)  # where the client looks for what `models:/` names
         wanted = run_id or files.read_json(runs_path(f"train@{model}"))["run_id"]
         run = known(client, wanted)
         if run and f"{SKIPPED}train-{model}" in run.data.tags:
