@@ -148,14 +148,15 @@ def test_what_a_person_edits_meanwhile_is_not_lost(workspace: Nightly) -> None:
     workspace.retrain_killed("after", "pullback.retraining.workspace run")
     before = head(workspace)
     workspace.edit("seed: 0 ", "seed: 1 ")
-    (workspace.folder / "stages/everything.py").open("a").write("# edited\n")
+    stage = workspace.folder / "stages/everything.py"
+    stage.write_text(f"{stage.read_text()}# edited\n")
     code, said = workspace.run("pullback", "retrain")
     assert code == 1, said
     assert "`git stash pop` brings it back" in said
     assert "committed" in said
     assert head(workspace) == before
     assert "seed: 1 " in workspace.done("git", "stash", "show", "-p")
-    assert "# edited" in (workspace.folder / "stages/everything.py").read_text()
+    assert "# edited" in stage.read_text()
     workspace.done("git", "checkout", "-q", "stages")
     workspace.retrain(0)
     assert len(workspace.ledger()) == 1
