@@ -70,6 +70,7 @@ SLOW = {
     "Sweep over seeds and learning rates",
     "Take the model out",
     "Your own images",
+    "pullback",
 }
 """Sections whose commands run experiments, or are many: ten seconds to a minute."""
 
