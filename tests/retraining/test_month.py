@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nightly import Nightly
+from ruamel.yaml import YAML
 from service import Service
 from sklearn.datasets import load_digits
 
-from pullback import digests
+from pullback import digests, weights
 from pullback.evaluation.kid import kernel_distance
+from pullback.generation import generated
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -87,7 +89,7 @@ def damage(images: Path, share: float) -> None:
         path.write_bytes(path.read_bytes()[:40])
 
 
-def test_a_month(team: Team) -> None:
+def test_a_month(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     first = team.first
     team.night(10)  # 1: no change
     first.put(450)
@@ -144,7 +146,7 @@ def test_a_month(team: Team) -> None:
     team.night(10)
 
     assert_decisions_are_explained(team)
-    assert_the_best_is_in_use(team)
+    assert_the_best_is_in_use(team, monkeypatch)
     assert_nothing_is_lost(team)
 
 
@@ -157,17 +159,17 @@ def assert_decisions_are_explained(team: Team) -> None:
     assert all(reason in history for entry in entries for reason in entry["reasons"])
 
 
-def assert_the_best_is_in_use(team: Team) -> None:
+def assert_the_best_is_in_use(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each version that was ever accepted draws anew, and is held against all digits."""
     accepted = ["1", *(entry["versions"]["vae"] for entry in team.first.ledger() if entry["verdict"] == "passed")]
     assert team.first.version("champion") == accepted[-1]
     assert team.first.version("previous_champion") == accepted[-2]
+    monkeypatch.chdir(team.first.folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", team.first.always["MLFLOW_TRACKING_URI"])
     real, kid = load_digits().data / 16, {}
     for version in accepted:
-        out = team.folder / f"{version}.npy"
-        command = f"pullback generate --model vae --alias {version} --method prior --n 1500 --out {out}"
-        team.first.done(*command.split())
-        kid[version] = kernel_distance(real, np.load(out).reshape(1500, -1) / 255).value
+        drawn = generated(weights.load("vae", version).model, "vae", "prior", 1500, seed=0)
+        kid[version] = kernel_distance(real, np.concatenate(list(drawn.images)).reshape(1500, -1) / 255).value
     assert min(kid, key=kid.__getitem__) == accepted[-1], kid
 
 
@@ -175,7 +177,16 @@ def assert_nothing_is_lost(team: Team) -> None:
     """Data and model of every commit can be had from the remotes alone."""
     team.first.done("git", "clone", "-q", str(team.folder / "git"), str(team.folder / "clone"))
     clone = Nightly(team.folder / "clone")
-    for commit in clone.done("git", "log", "--format=%h").split():
-        clone.done("git", "checkout", "-q", commit)
-        clone.done("dvc", "pull", "-q")
-        assert clone.done("dvc", "status") == "Data and pipelines are up to date.\n"
+    clone.done("dvc", "fetch", "-q", "--all-commits")
+    clone.done("dvc", "checkout", "-q")
+    assert clone.done("dvc", "status") == "Data and pipelines are up to date.\n"
+    wanted = {digest for commit in clone.done("git", "log", "--format=%h").split() for digest in outputs(clone, commit)}
+    kept = {f"{path.parent.name}{path.name}" for path in (clone.folder / ".dvc/cache/files/md5").glob("*/*")}
+    assert len(wanted) == 5 * 8  # raw, images, features, samples, models of each champion
+    assert wanted <= kept
+
+
+def outputs(clone: Nightly, commit: str) -> list[str]:
+    """The digests of data and models of a commit."""
+    stages = YAML(typ="safe").load(clone.done("git", "show", f"{commit}:dvc.lock"))["stages"].values()
+    return [out["md5"] for stage in stages for out in stage["outs"] if out["path"].startswith(("data/", "models"))]
