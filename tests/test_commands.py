@@ -54,7 +54,7 @@ TELLS = {
     "pullback register --model vae": "pullback-vae has version 1",
     "pullback generate --alias 1": "from version 1 of pullback-gan",
     "pullback retrain": "passed:",
-    "pullback history": r"passed .* vae 2 .* device hours",
+    "pullback history": r"passed .* vae 1 -> 2 .* device hours",
     "pullback rollback": "rolled back:\nvae 2 -> 1",
     "dvc metrics diff": r"gan\.prior\.fid",
     "dvc params diff": r"models\.vae\.beta",
