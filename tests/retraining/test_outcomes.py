@@ -174,6 +174,36 @@ def test_a_commit_on_top_of_an_unfinished_promotion_changes_nothing_of_it(worksp
 
 
 @slow
+def test_the_alias_waits_for_a_push_that_fails_and_what_others_push_stays(workspace: Nightly) -> None:
+    remote, elsewhere = workspace.folder.parent / "git", workspace.folder.parent / "elsewhere"
+    refusing = remote / "hooks/pre-receive"
+    workspace.done("git", "init", "-q", "--bare", "-b", "main", str(remote))
+    workspace.done("git", "remote", "add", "origin", str(remote))
+    workspace.done("dvc", "remote", "add", "-q", "-d", "storage", str(workspace.folder.parent / "storage"))
+    workspace.edit("push: false", "push: true")
+    workspace.done("git", "commit", "-q", "-a", "-m", "remotes")
+    workspace.done("git", "push", "-q", "-u", "origin", "main")
+    workspace.put(450)
+    refusing.write_text("#!/bin/sh\nexit 1\n")
+    refusing.chmod(0o755)
+    assert "git push" in workspace.retrain(1)
+    assert workspace.version("champion") == "1"
+
+    refusing.unlink()
+    workspace.done("git", "clone", "-q", str(remote), str(elsewhere))
+    for command in ("commit -q --allow-empty -m meanwhile", "push -q"):
+        workspace.done(
+            "git", "-C", str(elsewhere), "-c", "user.name=other", "-c", "user.email=other@localhost", *command.split()
+        )
+    workspace.retrain(0)
+    assert (workspace.version("champion"), len(workspace.ledger())) == ("2", 1)
+    workspace.done("git", "-C", str(elsewhere), "pull", "-q")
+    told = workspace.done("git", "-C", str(elsewhere), "log", "--no-merges", "--format=%s")
+    assert set(told.splitlines()[:2]) == {"meanwhile", "Retrain on new data"}
+    assert workspace.done("dvc", "status", "--cloud") == "Cache and remote 'storage' are in sync.\n"
+
+
+@slow
 def test_an_unfinished_retraining_begins_anew_on_another_branch(workspace: Nightly) -> None:
     workspace.put(450)
     workspace.retrain_killed("after", "pullback.retraining.workspace run")
