@@ -38,7 +38,7 @@ def retrain() -> int:
         begun = journal.unfinished()
         if begun:
             workspace.recover(begun)
-        if begun and not begun.outcome and workspace.has_moved(begun):
+        if begun and not begun.outcome and (workspace.has_moved(begun) or not snapshot.kept().exists()):
             _leave(begun)
             begun = None
         if begun and (begun.manifest or begun.outcome):
@@ -186,14 +186,21 @@ def _carry_out(begun: Journal, params: config.Config) -> None:
             workspace.check_unmoved(begun)
             succession.check_unreplaced(begun)
         except UserError as error:
-            begun.outcome = Outcome(verdict="failed", reasons=[str(error)])
-            begun.save()
-    if begun.outcome.verdict == "passed":
-        succession.crown(begun, params, _owner())
-    elif begun.outcome.verdict == "rolled back":
-        succession.bring_back(begun, params)
-    elif begun.outcome.verdict == "refused":
-        succession.turn_down(begun, params)
+            _fail(begun, str(error))
+    try:
+        if begun.outcome.verdict == "passed":
+            succession.crown(begun, params, _owner())
+        elif begun.outcome.verdict == "rolled back":
+            succession.bring_back(begun, params)
+        elif begun.outcome.verdict == "refused":
+            succession.turn_down(begun, params)
+    except workspace.OutOfReach as error:
+        _fail(begun, str(error))
+
+
+def _fail(begun: Journal, reason: str) -> None:
+    begun.outcome = Outcome(verdict="failed", reasons=[reason])
+    begun.save()
 
 
 def _finish(begun: Journal, params: config.Config) -> int:
@@ -217,25 +224,42 @@ def _finish(begun: Journal, params: config.Config) -> int:
 def rollback(to: str | None, model: str | None = None) -> int:
     """Brings back the previous champion, or another version that was one; returns the exit code.
 
+    One that was killed is ended by the same call again. A promotion that was killed before its commit is given up.
+
     Args:
         to: a version in the registry of pullback-`model`; of the other models those of the same commit come back.
 
     Raises:
         UserError: there is no such version, or it was never the champion; or as `retrain` does.
     """
+    from pullback.tracking import versions
+
     with only_one() as free:
         if not free:
             print("a retraining is running; roll back when it has ended")
             return BUSY
         params, begun = config.read(), journal.unfinished()
+        model = model or params.train.models[0]
         if begun:
             workspace.recover(begun)
-            if begun.outcome and _decide(begun, params) == BUSY:
+            if begun.target and to in (None, begun.versions.get(model)):
+                return _decide(begun, params)
+            to = to or versions.alias(model, versions.PREVIOUS)  # as the caller sees it
+            if not begun.outcome:
+                _leave(begun)
+            elif _ended(begun, params) == BUSY:
                 return BUSY
-            journal.end()
         if params.retrain.push:
             workspace.pull()
-        return _decide(_going_back(params, model or params.train.models[0], to), params)
+        return _decide(_going_back(params, model, to), params)
+
+
+def _ended(begun: Journal, params: config.Config) -> int:
+    """Ends what a killed call has begun, but changes nothing more for it than it has."""
+    assert begun.outcome
+    if begun.outcome.verdict in ("passed", "rolled back") and not workspace.is_committed(begun):
+        _fail(begun, "`pullback rollback` was called before the commit")
+    return _decide(begun, params)
 
 
 def _going_back(params: config.Config, model: str, to: str | None) -> Journal:

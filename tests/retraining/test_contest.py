@@ -65,6 +65,14 @@ def test_the_test_images_that_the_champion_was_trained_on_are_left_out(
     assert len(test) == len(new) == len(old) == 80
 
 
+def test_models_that_draw_images_of_different_sizes_are_not_compared(candidate: Path, champion: Path) -> None:
+    files.write_json(candidate / "metrics/prepare.json", {"classes": [], "size": 12, "channels": 1})
+    with pytest.raises(
+        UserError, match=r"^the champion's images have size 8, those of the new model 12, so they cannot"
+    ):
+        contest(candidate, champion, params())
+
+
 def test_too_few_test_images_are_told_in_one_sentence(candidate: Path, tmp_path: Path) -> None:
     leave(tmp_path / "champion", (0, 371), (371, 420))
     told = r"^only 49 of 120 test images are new to the champion, and 50 are needed to compare; add more images$"
@@ -104,7 +112,7 @@ def test_labels_of_the_champion_mean_the_classes_of_the_same_names(
 def test_a_champion_without_classes_has_labels_of_none(
     candidate: Path, champion: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files.write_json(champion / "metrics/prepare.json", {"classes": []})
+    files.write_json(champion / "metrics/prepare.json", {"classes": [], "size": 8, "channels": 1})
     files.write_array(champion / "data/images/train/labels.npy", np.full(200, -1))
     vae(champion / "models/vae", seed=0, conditional=False)
     _, _, old = scored(candidate, champion, monkeypatch)

@@ -3,6 +3,7 @@
 import errno
 import shutil
 import zipfile
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pullback import files
 from pullback.data import folder as source
 from pullback.data._images import prepare
 from pullback.errors import UserError
+from pullback.features import pixels
 from pullback.retraining import journal, new_data
 from pullback.retraining.journal import Journal, Outcome
 
@@ -45,6 +47,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         raw = source.read(journal.folder() / "raw")
     settings = {"channels": 1, "size": 8, "test_fraction": 0.5, "max_broken": 0.01, "seed": 0}
     files.write_json(folder / "metrics/prepare.json", prepare(raw, folder / "data/images", **settings))
+    files.write_json(folder / "metrics/extractor.json", {"name": "pixels"})
     files.write_text(folder / "models/extractor/none", "")
     committed(folder, "data/images", "models/extractor")
     return folder
@@ -58,8 +61,8 @@ def begun(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
     return journal.begin("HEAD", "main", champion="HEAD")
 
 
-def inspected(begun: Journal) -> Outcome | None:
-    return new_data.inspect(begun, params(data_name="folder", data_test_fraction=0.5))
+def inspected(begun: Journal, **settings: object) -> Outcome | None:
+    return new_data.inspect(begun, params(data_name="folder", data_test_fraction=0.5, **settings))
 
 
 def stopped(begun: Journal) -> Outcome:
@@ -97,6 +100,20 @@ def test_other_images_are_far_away_in_the_space_of_the_champion(begun: Journal) 
     assert [reason.split()[1] for reason in outcome.reasons] == ["FID", "KID"]
 
 
+def test_data_are_looked_at_in_the_feature_map_of_the_champion_also_when_it_was_replaced(begun: Journal) -> None:
+    keep(OLD + 100)
+    assert inspected(begun, features_name="classifier") is None
+
+
+def test_a_champion_of_another_image_size_is_told_before_any_training(begun: Journal) -> None:
+    keep(OLD + 100)
+    told = (
+        "^the champion's images have size 8, those of the new model 12, so they cannot be compared; set data.size to 8"
+    )
+    with pytest.raises(UserError, match=told):
+        inspected(begun, data_size=12)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_handful_of_images_stops(begun: Journal, count: int) -> None:
     keep(count)
@@ -124,7 +141,7 @@ def test_of_many_images_some_of_both_splits_are_looked_at(tmp_path: Path, monkey
     for split in images:
         files.write_array(tmp_path / split / "images.npy", images[split])
     monkeypatch.setattr(new_data.drift, "MOST", 50)
-    found = new_data._features(tmp_path, Path(), params())
+    found = new_data._features(tmp_path, partial(pixels.load, Path()), params())
     every = np.concatenate([each.reshape(-1, 64) for each in images.values()]) / np.float32(127.5) - 1
     rows = [np.abs(every - row).sum(1).argmin() for row in found]
     assert np.abs(every[rows] - found).max() < 1e-6

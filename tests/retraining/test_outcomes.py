@@ -40,6 +40,19 @@ def results(workspace: Nightly, revision: str) -> str:
     return workspace.done("git", "ls-tree", "-r", revision, "dvc.lock", "metrics", "params.yaml", "data")
 
 
+def becomes_better(workspace: Nightly) -> None:
+    workspace.put(450)
+    workspace.retrain(0)
+
+
+def in_use(workspace: Nightly) -> tuple[str | None, str]:
+    """The champion, and what DVC says of the workspace."""
+    return workspace.version("champion"), workspace.done("dvc", "status")
+
+
+UP_TO_DATE = "Data and pipelines are up to date.\n"
+
+
 def wait_for_the_pipeline(workspace: Nightly) -> None:
     deadline = time.monotonic() + 120
     while not copies_of_the_repository(workspace):
@@ -66,7 +79,7 @@ def test_a_better_model_takes_the_place_and_can_be_taken_back(workspace: Nightly
     workspace.done("pullback", "rollback")
     assert (workspace.version("champion"), workspace.version("previous_champion")) == ("1", "2")
     assert results(workspace, "HEAD") == results(workspace, "HEAD~2")
-    assert workspace.done("dvc", "status") == "Data and pipelines are up to date.\n"
+    assert workspace.done("dvc", "status") == UP_TO_DATE
     assert "rolled back" in workspace.retrain(10), "the data of the model that was taken back are tried again"
     assert "vae 2 -> 1" in workspace.done("pullback", "history")
 
@@ -152,14 +165,112 @@ def test_what_a_person_edits_meanwhile_is_not_lost(workspace: Nightly) -> None:
     stage.write_text(f"{stage.read_text()}# edited\n")
     code, said = workspace.run("pullback", "retrain")
     assert code == 1, said
-    assert "`git stash pop` brings it back" in said
+    assert "`git stash pop` brings them back" in said
     assert "committed" in said
     assert head(workspace) == before
-    assert "seed: 1 " in workspace.done("git", "stash", "show", "-p")
     assert "# edited" in stage.read_text()
+    workspace.done("git", "stash", "pop")
+    assert "seed: 1 " in (workspace.folder / "params.yaml").read_text()
+    workspace.done("git", "checkout", "-q", "params.yaml")
     workspace.done("git", "checkout", "-q", "stages")
     workspace.retrain(0)
     assert len(workspace.ledger()) == 1
+
+
+def test_what_no_cache_has_of_a_folder_beside_the_pipeline_stays(workspace: Nightly) -> None:
+    photos = workspace.folder / "photos"
+    photos.mkdir()
+    (photos / "old").write_text("old")
+    workspace.done("dvc", "add", "-q", "photos")
+    workspace.done("git", "add", "-A")
+    workspace.done("git", "commit", "-q", "-m", "photos")
+    (photos / "new").write_text("new")
+    becomes_better(workspace)
+    workspace.done("pullback", "rollback")
+    assert workspace.version("champion") == "1"
+    assert {path.name for path in photos.iterdir()} == {"old", "new"}
+
+
+@slow
+@pytest.mark.parametrize("step", ["workspace._take", "workspace.take_over", "succession._appoint"])
+@pytest.mark.parametrize(
+    "again", [["pullback", "rollback"], ["pullback", "rollback", "--to", "1"], ["pullback", "retrain"]]
+)
+def test_a_rollback_that_was_killed_is_ended_by_the_next_call(workspace: Nightly, step: str, again: list[str]) -> None:
+    becomes_better(workspace)
+    workspace.retrain_killed("after", f"pullback.retraining.{step.replace('.', ' ')}", "rollback", "1")
+    workspace.done(*again)
+    assert in_use(workspace) == ("1", UP_TO_DATE)
+    assert workspace.version("previous_champion") == "2"
+    assert [entry["verdict"] for entry in workspace.ledger()] == ["passed", "rolled back"]
+    assert not workspace.done("git", "status", "--porcelain")
+    assert not workspace.done("git", "stash", "list")
+
+
+@slow
+def test_a_promotion_that_was_killed_before_its_commit_does_not_outlive_a_rollback(workspace: Nightly) -> None:
+    becomes_better(workspace)
+    workspace.put(600)
+    workspace.retrain_killed("before", "pullback.retraining.workspace _commit")
+    workspace.done("pullback", "rollback")
+    assert in_use(workspace) == ("1", UP_TO_DATE)
+    assert [entry["verdict"] for entry in workspace.ledger()] == ["passed", "failed", "rolled back"]
+    assert not workspace.done("git", "stash", "list"), "retraining's own results were set aside as a person's"
+
+
+@slow
+def test_a_rollback_to_outputs_that_nobody_has_changes_nothing(workspace: Nightly) -> None:
+    becomes_better(workspace)
+    before = head(workspace)
+    workspace.done("dvc", "gc", "-q", "-w", "-f")
+    code, said = workspace.run("pullback", "rollback")
+    assert code == 1
+    assert "are in neither DVC's cache nor its remote" in said
+    assert in_use(workspace) == ("2", UP_TO_DATE)
+    assert head(workspace) == before
+    assert "the same as before" in workspace.retrain(10)
+
+
+@slow
+def test_a_rollback_to_parameters_that_do_not_go_with_the_gate_changes_nothing(workspace: Nightly) -> None:
+    now = (workspace.folder / "params.yaml").read_text()
+    workspace.edit(r"    modes:\n.*\n", "")
+    workspace.done("git", "commit", "-q", "-a", "-m", "fewer metrics")
+    becomes_better(workspace)
+    (workspace.folder / "params.yaml").write_text(now)
+    workspace.edit("gate:", "gate:\n    - {metric: vae.prior.ndb, direction: at_most, margin: 1.0}")
+    workspace.done("git", "commit", "-q", "-a", "-m", "a rule for one more")
+    workspace.done("pullback", "rollback")
+    before = head(workspace)
+    code, said = workspace.run("pullback", "rollback", "--to", "2")
+    assert code == 1
+    assert "do not go with the block `retrain` of now" in said
+    assert (workspace.version("champion"), head(workspace)) == ("1", before)
+    assert not workspace.done("git", "status", "--porcelain")
+
+
+@slow
+def test_a_candidate_is_promoted_also_when_its_experiment_was_tidied_away(workspace: Nightly) -> None:
+    workspace.put(450)
+    workspace.retrain_killed("before", "pullback.retraining.workspace take_over")
+    workspace.done("dvc", "exp", "remove", "-q", "--all-commits")
+    workspace.retrain(0)
+    assert in_use(workspace) == ("2", UP_TO_DATE)
+
+
+@slow
+def test_a_commit_that_git_refuses_leaves_the_workspace_as_it_was(workspace: Nightly) -> None:
+    hook = workspace.folder / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
+    hook.chmod(0o755)
+    workspace.put(450)
+    for _ in range(2):
+        assert "not today" in workspace.retrain(1)
+        assert in_use(workspace) == ("1", UP_TO_DATE)
+        assert not workspace.done("git", "stash", "list")
+    hook.unlink()
+    workspace.retrain(0)
+    assert in_use(workspace) == ("2", UP_TO_DATE)
 
 
 @slow

@@ -68,7 +68,7 @@ def leave(
     labels["vae/prior"] = asked
     for name in images:
         write(folder, name, images[name], labels[name])
-    files.write_json(folder / "metrics/prepare.json", {"classes": list(classes)})
+    files.write_json(folder / "metrics/prepare.json", {"classes": list(classes), "size": 8, "channels": 1})
 
 
 def write(folder: Path, name: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:

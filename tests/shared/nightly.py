@@ -101,12 +101,12 @@ with stage("train@vae", keys=["seed"], reads=["download"]) as run:
     run.tracked.model("vae", ImagesFromLatents(model), example, step=0, weights=weights)
 """
 
-# Runs a retraining that is killed before or after the first call of a function.
+# Runs a retraining, or a rollback, that is killed before or after the first call of a function.
 DRIVER = """
 import os, signal, sys
 from importlib import import_module
 
-module, name, when = sys.argv[1:]
+module, name, when, command, *arguments = sys.argv[1:]
 owner = import_module(module)
 while "." in name:
     first, name = name.split(".", 1)
@@ -118,8 +118,7 @@ def killed(*args, **named):
     os.kill(os.getpid(), signal.SIGKILL)
 
 setattr(owner, name, killed)
-from pullback.retrain import retrain
-sys.exit(retrain())
+sys.exit(getattr(import_module("pullback.retrain"), command)(*arguments))
 """
 
 PARAMS = {
@@ -223,9 +222,9 @@ class Nightly:
         assert not self.done("git", "status", "--porcelain"), "the workspace is not clean"
         return said
 
-    def retrain_killed(self, when: str, step: str) -> None:
-        """A retraining that is killed "before" or "after" the first call of a step, "MODULE FUNCTION"."""
-        code, said = self.run(sys.executable, "-c", DRIVER, *step.split(), when)
+    def retrain_killed(self, when: str, step: str, *call: str) -> None:
+        """A retraining, or another call, killed "before" or "after" the first call of a step, "MODULE FUNCTION"."""
+        code, said = self.run(sys.executable, "-c", DRIVER, *step.split(), when, *(call or ["retrain"]))
         assert code == -signal.SIGKILL, said
 
     def give_lease_back(self) -> None:

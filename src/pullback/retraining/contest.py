@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +42,9 @@ def contest(candidate: Path, champion: Path, params: config.Config) -> tuple[dic
         candidate, champion: folders with what `needed` says of each.
 
     Raises:
-        UserError: too few test images are left, or a metric refuses.
+        UserError: the two draw images of different kinds, too few test images are left, or a metric refuses.
     """
+    check_kind(*(files.read_json(each / "metrics/prepare.json") for each in (champion, candidate)))
     rules = {rule.metric for rule in params.retrain.gate}
     metrics = _metrics({name.split(".")[2] for name in rules}, params)
     test, train = (_read(candidate, f"features/real/{split}", f"images/{split}") for split in ("test", "train"))
@@ -61,6 +63,17 @@ def contest(candidate: Path, champion: Path, params: config.Config) -> tuple[dic
         scored = _scored(metrics, test.subset(n, params.seed), new.subset(n, params.seed), old, params.seed)
         found |= {f"{model}.{method}.{score}": each for score, each in scored.items()}
     return {name: each for name, each in found.items() if name in rules}, len(test)
+
+
+def check_kind(champion: dict[str, Any], candidate: dict[str, Any]) -> None:
+    """Raises `UserError` if the images that two models draw differ in size or channels; None is not known yet."""
+    for key in ("size", "channels"):
+        if candidate[key] not in (None, champion[key]):
+            raise UserError(
+                f"the champion's images have {key} {champion[key]}, those of the new model {candidate[key]}, so they "
+                f"cannot be compared; set data.{key} to {champion[key]}, or let `dvc repro` train the new kind, commit "
+                "it, and remove the alias champion in `pullback ui`: then what stands in git is the first champion"
+            )
 
 
 def _metrics(scores: set[str], params: config.Config) -> dict[str, Params]:

@@ -12,7 +12,7 @@ import numpy as np
 from pullback import config, files, revisions
 from pullback.errors import UserError
 from pullback.retraining import workspace
-from pullback.retraining.journal import Journal
+from pullback.retraining.journal import Journal, Outcome
 from pullback.tracking import versions
 from pullback.tracking.lease import check
 from pullback.tracking.outcomes import ended, is_known, tag
@@ -54,16 +54,22 @@ def crown(begun: Journal, params: config.Config, owner: str) -> None:
     begun.versions = _registered(begun, params)
     begun.save()
     check(owner)
-    begun.made = workspace.promote(begun, "\n\n".join(["Retrain on new data", "\n".join(begun.outcome.reasons)]))
+    assert begun.revision
+    begun.made = workspace.take_over(begun, begun.revision, _message("Retrain on new data", begun.outcome))
     _appoint(begun, params)
 
 
 def bring_back(begun: Journal, params: config.Config) -> None:
     """Commits the results of an earlier champion once more, and gives it the alias again."""
     assert begun.outcome
-    begun.made = workspace.go_back(begun, "\n\n".join(["Roll back", "\n".join(begun.outcome.reasons)]))
+    assert begun.target
+    begun.made = workspace.take_over(begun, begun.target, _message("Roll back", begun.outcome))
     begun.settings = workspace.settings()  # with which the data that are left behind shall not be tried again
     _appoint(begun, params)
+
+
+def _message(subject: str, outcome: Outcome) -> str:
+    return "\n\n".join([subject, "\n".join(outcome.reasons)])
 
 
 def _appoint(begun: Journal, params: config.Config) -> None:

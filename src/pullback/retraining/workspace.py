@@ -1,8 +1,8 @@
 """How does retraining use git and DVC, so that a kill at any moment leaves nothing that the next call cannot mend?
 
 The pipeline runs as an experiment of DVC, in a copy of the repository and a process group of its own; its processes
-are known by the key in their environment, also to a later call. The workspace changes by `promote` and `go_back` alone,
-which end in one commit whose message names the retraining; until that commit is there, they begin anew.
+are known by the key in their environment, also to a later call. The workspace changes by `take_over` alone, which ends
+in one commit whose message names the retraining; until that commit is there, it begins anew.
 """
 
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 from ruamel.yaml import YAML
 
-from pullback import files
+from pullback import config, files
 from pullback.errors import UserError
 from pullback.retraining.journal import Journal
 from pullback.tracking.places import root
@@ -27,6 +27,10 @@ RESULTS = ("dvc.lock", "metrics", "params.yaml", "data/manifest.json")
 SECONDS_TO_END = 60  # for a stage to write its checkpoint
 SECONDS_BEFORE = 5  # for those whom the scheduler has told to end, too: a second signal would break their writing off
 TRAILER = "Retraining"
+
+
+class OutOfReach(UserError):
+    """Results that cannot be brought into the workspace, however often one tries."""
 
 
 def position() -> tuple[str, str]:
@@ -135,14 +139,22 @@ def _signal(process: psutil.Process, number: int) -> None:
 
 
 def _restore(journal: Journal) -> None:
-    """Takes back what is not committed of the results; into git's stash, since a person may have made it."""
+    """Takes back what is not committed of the results; what a person made of them goes into git's stash."""
     if _git("status", "--porcelain", "--untracked-files=no", "--", *RESULTS):
-        _git("stash", "store", "--message", f"set aside by {journal.key}", _git("stash", "create"))
-        print("what was not committed was set aside; `git stash pop` brings it back")
-    _git("restore", "--source=HEAD", "--staged", "--worktree", "--", *_at("HEAD", *RESULTS))
+        taken = journal.revision or journal.target  # of which a killed call may have left a part
+        if _changed("HEAD") & _changed(taken or "HEAD"):
+            results = _at("HEAD", *RESULTS)
+            _git("stash", "push", "--quiet", "--message", f"set aside by {journal.key}", "--", *results)
+            print("results that were not committed were set aside; `git stash pop` brings them back")
+        _take("HEAD")
     if journal.revision:
         made = _git("ls-tree", "-r", "--name-only", journal.revision, "--", *RESULTS).splitlines()
         _git("clean", "--quiet", "--force", "--", *made)
+
+
+def _changed(revision: str) -> set[str]:
+    """The results that are others than in that revision."""
+    return set(_git("diff", "--name-only", revision, "--", *RESULTS).splitlines())
 
 
 def restore_imports(journal: Journal) -> None:
@@ -196,37 +208,45 @@ def _commits(journal: Journal) -> list[str]:
     return _git("log", "--format=%H", "--fixed-strings", told, f"{journal.commit}..HEAD").split()
 
 
-def promote(journal: Journal, message: str) -> str:
-    """Makes the experiment's results those of the workspace and commits them; returns the commit."""
-    if not is_committed(journal):
-        _check_clean(*journal.imports)
-        _dvc("exp", "apply", journal.key)
-        _commit(journal, message)
-    return _commits(journal)[0]
+def take_over(journal: Journal, revision: str, message: str) -> str:
+    """Makes the results of a revision those of the workspace and commits them; returns the commit.
 
+    What params.yaml says of retraining stays as it is. What cannot be committed leaves the workspace as it was.
 
-def go_back(journal: Journal, message: str) -> str:
-    """Makes the results of the commit `journal.target` those of the workspace and commits them; returns the commit.
-
-    What params.yaml says of retraining stays as it is.
+    Raises:
+        OutOfReach: neither DVC's cache nor its remote has them, or they do not go with what params.yaml says now.
+        UserError: somebody edits what is under git, or git refuses the commit.
     """
     if not is_committed(journal):
-        _check_clean()
-        assert journal.target
+        _check_clean(*journal.imports)
         now = Path("params.yaml").read_text()
-        _git("restore", f"--source={journal.target}", "--staged", "--worktree", "--", *_at(journal.target, *RESULTS))
-        _keep_settings(now)
-        _commit(journal, message)
-    _bring()
+        try:
+            _take(revision, *journal.imports)
+            _keep_settings(now)
+            _commit(journal, message)
+        except UserError:
+            _take("HEAD", *journal.imports)
+            raise
     return _commits(journal)[0]
 
 
-def _bring() -> None:
-    """The outputs of dvc.lock, from the cache, or else from the remote."""
+def _take(revision: str, *imports: str) -> None:
+    """Brings the results of a revision into the workspace.
+
+    Of what DVC tracks these are the outputs of the pipeline and imported data alone, so not by `dvc exp apply`: it
+    would take out of all other folders what is in no cache yet.
+    """
+    tracked = ("dvc.yaml", *imports)
     try:
-        _dvc("checkout", "--quiet", "--force")
-    except UserError:
-        _dvc("pull", "--quiet", "--force")
+        paths = _at(revision, *RESULTS, *imports)
+        _git("restore", f"--source={revision}", "--staged", "--worktree", "--", *paths)
+        try:
+            _dvc("checkout", "--quiet", "--force", *tracked)
+        except UserError:
+            _dvc("pull", "--quiet", "--force", *tracked)
+    except UserError as error:
+        told = f"the results of commit {revision[:8]} are in neither DVC's cache nor its remote, or not in git"
+        raise OutOfReach(f"{told} ({error})") from error
 
 
 def _keep_settings(now: str) -> None:
@@ -236,6 +256,10 @@ def _keep_settings(now: str) -> None:
     assert kept
     then = Path("params.yaml").read_text()
     files.write_text(Path("params.yaml"), block.sub(lambda _: kept[0], then))
+    try:
+        config.read()
+    except UserError as error:
+        raise OutOfReach(f"the parameters of then do not go with the block `retrain` of now: {error}") from error
 
 
 def _commit(journal: Journal, message: str) -> None:
@@ -287,4 +311,5 @@ def _run(command: Sequence[str], otherwise: str, environment: dict[str, str] | N
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     except subprocess.CalledProcessError as error:
         said = (error.stderr or error.stdout).strip().splitlines() or ["it says no more"]
-        raise UserError(f"{otherwise}: `{' '.join(command)}` says: {said[-1]}") from error
+        told = " ".join(command).splitlines()[0]
+        raise UserError(f"{otherwise}: `{told}` says: {said[-1]}") from error

@@ -20,9 +20,7 @@ CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous_champion", "challenger"
 
 def add(model: str, run_id: str, key: str, value: str, tags: Mapping[str, str]) -> str:
     """The version of pullback-MODEL whose tag `key` is `value`; made of the model of a run if there is none."""
-    version = tagged(model, key, value) or register(model, f"pullback-{model}", run_id, {key: value})
-    tag(model, version, tags)
-    return version
+    return tagged(model, key, value) or register(model, f"pullback-{model}", run_id, {key: value, **tags})
 
 
 def tagged(model: str, key: str, value: str) -> str | None:
@@ -57,7 +55,7 @@ def tags(model: str, version: str) -> dict[str, str]:
         for each in _all(connect(), f"pullback-{model}"):
             if str(each.version) == version:
                 return dict(each.tags)
-    raise UserError(f"pullback-{model} has no version {version} in the registry; `pullback history` names those it has")
+    raise UserError(f"pullback-{model} has no version {version} in the registry; `pullback ui` shows those it has")
 
 
 def appoint(model: str, version: str, replaced: str | None) -> None:
@@ -68,9 +66,10 @@ def appoint(model: str, version: str, replaced: str | None) -> None:
         if replaced and replaced != version:
             client.set_registered_model_alias(name, PREVIOUS, replaced)
         client.set_registered_model_alias(name, CHAMPION, version)
-        held = _at(client, name, CHALLENGER)
-        if held and str(held.version) == version:
-            client.delete_registered_model_alias(name, CHALLENGER)
+        for other in (PREVIOUS, CHALLENGER):
+            held = _at(client, name, other)
+            if held and str(held.version) == version:
+                client.delete_registered_model_alias(name, other)
 
 
 def challenge(model: str, version: str) -> None:
