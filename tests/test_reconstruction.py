@@ -98,6 +98,13 @@ def test_the_command_shows_images_beside_what_is_left(workspace):
     assert (pixels[9:17, :8] == stamped(5, 0, 3)[2, 0]).all()
 
 
+def test_the_command_rebuilds_a_single_picture(workspace):
+    Path("single").mkdir()
+    Image.new("L", (8, 8), 255).save("single/one.png")
+    assert run("single", "--out", "some").startswith("1 images of single, ")
+    assert Path("some/0-one.png").exists()
+
+
 def test_the_command_tells_what_is_no_set(workspace):
     result = CliRunner().invoke(cli.app, ["reconstruct", "nothing"])
     assert "nothing cannot be read (No such file or directory); name a folder or zip" in str(result.exception)

@@ -116,7 +116,8 @@ Sha256 = Annotated[str | None, typer.Option(help="Of that file, if it is not the
 Resize = Annotated[Literal["tensorflow", "clean"], typer.Option(help="As the published FID does, or as clean-fid.")]
 Accelerator = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where the feature map runs.")]
 Devices = Annotated[int, typer.Option(min=0, help="GPUs, or processes on a CPU; 0 = all GPUs, or one process.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of all random splits and groups.")]
+MOST = 2**32 - 1  # of seeds, as in params.yaml
+Seed = Annotated[int, typer.Option(min=0, max=MOST, help="Of all random splits and groups.")]
 Json = Annotated[Path | None, typer.Option("--json", dir_okay=False, writable=True, help="A file for all of it.")]
 SET = "A folder or zip of images, or an .npy or .npz of images or features."
 
@@ -211,7 +212,7 @@ def generate(
     ] = None,
     n: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
     labels: Labels = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same images.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST, help="The same seed gives the same images.")] = 0,
     out: Out = Path("generated.png"),
 ) -> None:
     """Draw new images from a trained model, of classes as in the training set unless --labels names some."""
@@ -238,7 +239,7 @@ def interpolate(
     steps: Annotated[int, typer.Option(min=2, help="Images on each path, both ends included.")] = 9,
     way: Annotated[Literal["straight", "geodesic"], typer.Option(help="Through the latent space.")] = "straight",
     labels: Labels = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST, help="The same seed gives the same draws.")] = 0,
     out: Out = Path("interpolated.png"),
 ) -> None:
     """Show what lies between two images, or between draws from a model: one row per path."""
@@ -273,7 +274,7 @@ def reconstruct(
 
     with _sentences():
         loaded = weights.load(model, alias)
-        given = Images(images, channels=loaded.shape[0], size=loaded.shape[1])
+        given = Images(images, channels=loaded.shape[0], size=loaded.shape[1], least=1)
         beside = out.suffix == ".png"
         count = (1 + beside) * len(given)
         output.check(out, count)

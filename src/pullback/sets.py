@@ -26,20 +26,20 @@ KINDS = "a folder or zip of images, or an .npy or .npz"
 class Images:
     """n images of one size: `len`, `shape` (c, h, w), and slices as uint8 (b, c, h, w)."""
 
-    def __init__(self, path: Path, channels: int | None = None, size: int | None = None) -> None:
+    def __init__(self, path: Path, channels: int | None = None, size: int | None = None, least: int = 2) -> None:
         """Opens a folder or zip of image files, or an .npy or .npz of uint8 (n, c, h, w), (n, h, w, c) or (n, h, w).
 
         `channels`, 1 or 3, is what grey and colours are brought to; None = 3 if any image has colours. `size` is that
         of the squares that images of any size become, as `prepare` makes them; None = all are of one size, and keep it.
 
         Raises:
-            UserError: no such path; no images in it (and how many other files); another type or shape; fewer than two
-                images; values 0 and 1. While reading: a file that cannot be decoded, or of another size.
+            UserError: no such path; no images in it (and how many other files); another type or shape; fewer than
+                `least` images; values 0 and 1. While reading: a file that cannot be decoded, or of another size.
         """
         self.path, self._size = path, size
         self._images = _Array(path) if path.suffix in (".npy", ".npz") else _Files(path, of_one_size=not size)
-        if len(self._images) < 2:
-            raise UserError(f"{path} holds {len(self._images)} image, but a set needs at least 2; give more")
+        if len(self._images) < least:
+            raise UserError(f"{path} holds {len(self._images)} image, but a set needs at least {least}; give more")
         height, width = (size, size) if size else self._images[0].shape[1:]
         self.shape = (channels or self._images.channels(), height, width)
         if self[:256].max() == 1:
