@@ -106,6 +106,14 @@ def test_a_key_like_no_other_gets_all():
     )
 
 
+def test_a_key_where_there_are_none_is_told_what_to_write():
+    assert message("evaluate.metrics.fid", {"x": 1}) == (
+        "params.yaml: evaluate.metrics.fid.x is no key; evaluate.metrics.fid takes no settings, so leave out x and "
+        "write {}"
+    )
+    config.parse(edited("evaluate.metrics.fid", {}))
+
+
 @pytest.mark.parametrize(
     ("key", "value", "rule"),
     [

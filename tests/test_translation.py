@@ -1,6 +1,7 @@
 """What an image becomes in another class, where the codes of the classes are known."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     files.write_array(tmp_path / "data/images/train/images.npy", train)
     files.write_array(tmp_path / "data/images/train/labels.npy", np.array([0, 0, 1, 1]))
     Image.fromarray(of_codes((-0.3, 0.1))[0, 0]).save(tmp_path / "zero.png")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(checkpoint, "load", lambda folder: Coder())
     return tmp_path
@@ -145,6 +147,11 @@ def test_a_model_without_an_encoder_is_told(workspace, monkeypatch, classes):
     monkeypatch.setattr(checkpoint, "load", lambda folder: Coder(classes, encodes=False))
     with pytest.raises(UserError, match="without an encoder cannot read images; choose one that has it"):
         translate_to(Path("zero.png"), Path("out.png"), "gan", 0, [1])
+
+
+def test_a_model_that_is_not_there_is_told(workspace):
+    with pytest.raises(UserError, match=r"^there is no model 'foo'; choose among gan, vae"):
+        translate_to(Path("zero.png"), Path("out.png"), "foo", 0, [1])
 
 
 def test_data_without_labels_are_told(workspace):

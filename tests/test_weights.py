@@ -53,6 +53,10 @@ def test_the_model_meant_is_loaded(workspace, name, alias, folder, origin):
 def test_a_model_that_is_not_there_is_told(workspace):
     with pytest.raises(UserError, match=r"^models/gan holds no model \(no \.safetensors file\); run `dvc repro` to"):
         weights.load("gan")
+    with pytest.raises(
+        UserError, match=r"^there is no model 'foo'; choose among gan, vae, or name a folder of weights"
+    ):
+        weights.load("foo")
 
 
 def test_weights_of_another_kind_are_told(workspace):

@@ -279,6 +279,9 @@ def _mistake(schema: type[BaseModel], item: ErrorDetails, at: tuple[Any, ...]) -
     key = ".".join(str(part) for part in (*at, *item["loc"])) or "the file"
     if item["type"] == "extra_forbidden":
         valid = _keys(schema, item["loc"][:-1])
+        if not valid:
+            block, _, last = key.rpartition(".")
+            return f"{key} is no key; {block} takes no settings, so leave out {last} and write {{}}"
         near = get_close_matches(str(item["loc"][-1]), valid, n=1)
         return f"{key} is no key; " + (
             f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(valid)}"

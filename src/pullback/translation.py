@@ -22,6 +22,7 @@ from pullback.errors import UserError
 from pullback.models._model import Model, draw, posteriors
 from pullback.pictures import enlarged, grid
 from pullback.training import checkpoint
+from pullback.weights import folder_of
 
 
 def class_means(codes: Tensor, labels: NDArray[np.int64]) -> Tensor:
@@ -73,7 +74,7 @@ def translate_to(path: Path, out: Path, name: str, source: int, targets: Sequenc
     """
     if out.suffix not in (".png", ".npy"):
         raise UserError(f"{out} must end in .png (a row for each image) or .npy (an array)")
-    model = checkpoint.load(Path("models") / name)
+    model = checkpoint.load(folder_of(name))
     train = files.read_array(Path("data/images/train/images.npy"), mmap=True)
     labels = files.read_array(Path("data/images/train/labels.npy"))
     _check([source, *targets], labels)

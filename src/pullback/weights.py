@@ -37,12 +37,26 @@ def load(model: str, alias: str | None = None) -> Loaded:
         UserError: there is no such model or version, or its files are not whole.
     """
     if not alias:
-        folder = Path(model) if "/" in model else Path("models", model)
+        folder = folder_of(model)
         return _loaded(folder, str(folder))
     registered = f"pullback-{model}"
     with tempfile.TemporaryDirectory() as temporary:
         version, weights = fetch(registered, alias, Path(temporary))
         return _loaded(weights, f"version {version} of {registered}")
+
+
+def folder_of(model: str) -> Path:
+    """models/MODEL, or the folder `model` if there is a slash in it.
+
+    Raises:
+        UserError: nothing is there, and no model of the pipeline has that name.
+    """
+    if "/" in model:
+        return Path(model)
+    folder = Path("models", model)
+    if not folder.is_dir() and model not in (models := config.read().train.models):
+        raise UserError(f"there is no model {model!r}; choose among {', '.join(models)}, or name a folder of weights")
+    return folder
 
 
 def _loaded(folder: Path, origin: str) -> Loaded:

@@ -70,7 +70,11 @@ def test_what_cannot_be_registered_is_told_in_one_sentence(root):
         pass
     with pytest.raises(UserError, match=r"holds no model 'gan'; name the run of a pipeline that trained it$"):
         register("gan", "digits", run.id)
-    train()
+    trained = train()
+    with pytest.raises(UserError, match=r"^there is no training of a model 'foo' here; choose among gan$"):
+        register("foo", "digits")
+    with pytest.raises(UserError, match=r"^run \w+ holds no model 'foo', but gan; name the run of a pipeline"):
+        register("foo", "digits", trained)
     result = CliRunner().invoke(app, ["register", "--name", "a/b"])
     assert result.exit_code == 1
     assert "MLflow refuses" in str(result.output or result.exception)

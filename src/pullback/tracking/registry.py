@@ -29,7 +29,7 @@ def register(model: str, name: str, run_id: str | None = None, tags: Mapping[str
 
         client = connect()
         mlflow.set_tracking_uri(client.tracking_uri)  # where the client looks for what `models:/` names
-        wanted = run_id or files.read_json(runs_path(f"train@{model}"))["run_id"]
+        wanted = run_id or _last_training(model)
         run = known(client, wanted)
         if run and f"{SKIPPED}train-{model}" in run.data.tags:
             run = known(client, run.data.tags[f"{SKIPPED}train-{model}"])
@@ -39,7 +39,10 @@ def register(model: str, name: str, run_id: str | None = None, tags: Mapping[str
         models = [client.get_logged_model(output.model_id) for output in outputs]
         found = [each for each in models if each.name == model]
         if not found:
-            raise UserError(f"run {wanted} holds no model {model!r}; name the run of a pipeline that trained it")
+            others = f", but {' and '.join(sorted({each.name for each in models}))}" if models else ""
+            raise UserError(
+                f"run {wanted} holds no model {model!r}{others}; name the run of a pipeline that trained it"
+            )
         last = max(found, key=lambda each: each.creation_timestamp)
         try:
             client.create_registered_model(name)
@@ -50,6 +53,15 @@ def register(model: str, name: str, run_id: str | None = None, tags: Mapping[str
             name, f"models:/{last.model_id}", last.source_run_id, dict(tags), model_id=last.model_id
         )
     return str(version.version)
+
+
+def _last_training(model: str) -> str:
+    path = runs_path(f"train@{model}")
+    trained = sorted(each.stem for each in path.parent.glob("*.json"))
+    if trained and model not in trained:
+        raise UserError(f"there is no training of a model {model!r} here; choose among {', '.join(trained)}")
+    run_id: str = files.read_json(path)["run_id"]
+    return run_id
 
 
 def fetch(name: str, wanted: str, folder: Path) -> tuple[str, Path]:
