@@ -28,6 +28,7 @@ from pullback.report.provenance import EXECUTION
 from pullback.tracking import places, provenance
 
 IMAGES, SAMPLES, MANIFOLD, OUT = Path("data/images"), Path("data/samples"), Path("data/manifold"), Path("report")
+HUMANS = Path("metrics/humans.json")
 PROGRAMS = ["torch", "numpy", "scikit-learn"]  # on which the numbers depend
 PAGES = {  # under which name each lies in MLflow, side by side
     "index.html": "report.html",
@@ -56,8 +57,18 @@ def main() -> None:
         test = blind_test(results, run.seed)
         files.write_text(OUT / "turing.html", render_turing(results, test))
         files.write_json(OUT / "turing.json", test.key)
+        forget_other_answers(test.digest)
         pages = {name: run.tracked.publish(renamed(OUT / page), name) for page, name in PAGES.items()}
         run.tracked.note(note(run, results, pages))
+
+
+def forget_other_answers(test: str) -> None:
+    """Empties what `pullback humans` has counted if it was another test: nobody was shown these images.
+
+    The file is no output of this stage, as it is written after it, and so it stays where the images are the same.
+    """
+    if HUMANS.is_file() and files.read_json(HUMANS).get("test", test) != test:
+        files.write_json(HUMANS, {})
 
 
 def renamed(page: Path) -> str:
