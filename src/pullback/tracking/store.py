@@ -50,10 +50,8 @@ def refusal(error: BaseException) -> UserError:
     causes = [error, error.__cause__, error.__context__]
     if any("disk is full" in str(cause) for cause in causes):  # sqlite's words
         return UserError(f"the disk that holds {store_uri()} is full; make room there and run again")
-    return UserError(
-        f"MLflow refuses to record at {store_uri()} ({sentence(error)}); "
-        "mend that, or unset MLFLOW_TRACKING_URI to record in mlflow.db"
-    )
+    way_out = ", or unset MLFLOW_TRACKING_URI to record in mlflow.db" if store_uri() != default_uri() else ""
+    return UserError(f"MLflow refuses to record at {store_uri()} ({sentence(error)}); mend that{way_out}")
 
 
 def sentence(error: BaseException) -> str:
@@ -76,8 +74,11 @@ def _prepare_environment() -> None:
     os.environ.update({name: value for name, value in settings.items() if name not in os.environ})
 
 
-def connect(offline: bool = False) -> "MlflowClient":
+def connect(offline: bool | None = None) -> "MlflowClient":
     """The store in use; or that of the files, where it is a server that is away and `offline` allows them.
+
+    Args:
+        offline: the parameter tracking.offline, where there is something to record; None where files are of no use.
 
     Raises:
         UserError: the server is away.
@@ -88,10 +89,8 @@ def connect(offline: bool = False) -> "MlflowClient":
     if uri.startswith("http") and (reason := absence(uri)):
         told = f"MLFLOW_TRACKING_URI is {uri}, where no MLflow server answers ({reason})"
         if not offline:
-            raise UserError(
-                f"{told}; start it, set tracking.offline to true to record in files until it is back, "
-                "or unset MLFLOW_TRACKING_URI to record in mlflow.db"
-            )
+            files = "set tracking.offline to true to record in files until it is back, " if offline is False else ""
+            raise UserError(f"{told}; start it, {files}or unset MLFLOW_TRACKING_URI to use mlflow.db")
         warnings.warn(f"{told}; {MEANWHILE}", stacklevel=2)
         return connect_files()
     return MlflowClient(tracking_uri=uri)
