@@ -60,7 +60,8 @@ def record_train(model=True):
         run.text("hello", "notes/hello.txt")
         run.tag("diagnosis.collapse", "try a lower learning_rate")
         run.tag("note", f"see #/experiments/{run.experiment_id}/runs/{run.parent_id}/artifacts")
-        run.publish("<html>", "report.html")
+        page = f"http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.id}"
+        run.publish(f'<a href="{page}">{run.parent_id}</a> made <code>{"0" * 32}</code> é', "pages/report.html")
         if model:
             run.model("gan", torch.nn.Linear(3, 4), np.ones((2, 3), np.float32), step=1099)
 
@@ -81,7 +82,7 @@ def told(uri):
             "number": {key: len(history) for key, history in histories.items()},
             "params": run.data.params,
             "tags": tags,
-            "files": {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()},
+            "files": {str(file.relative_to(folder)): kept(file) for file in folder.rglob("*") if file.is_file()},
             "datasets": [(each.dataset.name, each.dataset.profile) for each in run.inputs.dataset_inputs],
             "models": [
                 (
@@ -99,6 +100,9 @@ def told(uri):
         for run_id, name in names.items():
             text = text.replace(run_id, name)
         return text.replace(f"/experiments/{experiment.experiment_id}/", "/experiments/ours/")
+
+    def kept(file):
+        return in_words(file.read_text()) if file.suffix == ".html" else file.read_bytes()
 
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TWIN_OF = "twin_of"  # a tag: the id on the server
 OF_THE_START = ("params.yaml", "code.diff")  # files of an execution as it began, which a twin of it made later
+PAGES = (".html", ".md")  # artifacts with links to runs; params.yaml, dvc.lock and code.diff come as they are
 RUN_ID = re.compile(r"\b[0-9a-f]{32}\b")
 
 
@@ -118,6 +119,7 @@ class _Replay:
                 (artifacts / known.path).unlink(missing_ok=True)
         if artifacts.exists():
             self.there.log_artifacts(to_id, str(artifacts))
+            self._pages(artifacts, run, other)
         if run.inputs and run.inputs.dataset_inputs:
             self.there.log_inputs(to_id, run.inputs.dataset_inputs)
         self._models(run, other)
@@ -126,21 +128,30 @@ class _Replay:
         """Curves, and the parameters and tags that the other run lacks: what it has is from when it began."""
         from mlflow.entities import Param, RunTag
 
-        here, there = run.info.experiment_id, other.info.experiment_id
-
-        def translated(text: str) -> str:
-            text = text.replace(f"#/experiments/{here}/", f"#/experiments/{there}/")
-            return RUN_ID.sub(lambda id: brought.info.run_id if (brought := synced(self.there, id[0])) else id[0], text)
-
-        own = {stage.info.run_id for stage in children(self.there, there, other.info.run_id)}
+        own = {stage.info.run_id for stage in children(self.there, other.info.experiment_id, other.info.run_id)}
         params, tags = run.data.params.items(), run.data.tags.items()
-        new = {key: translated(value) for key, value in tags if key not in (*other.data.tags, TWIN_OF)}
+        new = {
+            key: self._translated(value, run, other) for key, value in tags if key not in (*other.data.tags, TWIN_OF)
+        }
         self.there.log_batch(
             other.info.run_id,
             metrics=self._points(run),
             params=[Param(key, value) for key, value in params if key not in other.data.params],
             tags=[RunTag(key, value) for key, value in new.items() if value not in own],  # it has not skipped these
         )
+
+    def _pages(self, folder: Path, run: "RecordedRun", other: "RecordedRun") -> None:
+        """Those with links again, which then lead to the runs there; what DVC keeps is left as its digest names it."""
+        for file in (each for each in folder.rglob("*") if each.suffix in PAGES):
+            text = file.read_bytes().decode()
+            if (translated := self._translated(text, run, other)) != text:
+                self.there.log_text(other.info.run_id, translated, file.relative_to(folder).as_posix())
+
+    def _translated(self, text: str, run: "RecordedRun", other: "RecordedRun") -> str:
+        """With the experiment and the ids of runs there."""
+        text = text.replace(f"#/experiments/{run.info.experiment_id}/", f"#/experiments/{other.info.experiment_id}/")
+        found = {run_id: synced(self.there, run_id) for run_id in {*RUN_ID.findall(text)}}
+        return RUN_ID.sub(lambda match: brought.info.run_id if (brought := found[match[0]]) else match[0], text)
 
     def _points(self, run: "RecordedRun") -> "list[Metric]":
         return [point for key in run.data.metrics for point in self.here.get_metric_history(run.info.run_id, key)]
