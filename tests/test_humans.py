@@ -162,10 +162,21 @@ def test_without_a_report_the_command_says_what_to_run(tmp_path, monkeypatch):
     assert str(pullback_humans(saved(tmp_path / "one.json")).exception) == message
 
 
-def test_a_run_that_mlflow_does_not_know_is_told(reported):
+def test_answers_to_a_report_whose_run_is_in_another_store_are_counted_and_where_to_add_them_is_told(reported):
     files.write_json(reported / "runs/report.json", {"parent_run_id": "0" * 32})
     result = pullback_humans(saved(reported / "one.json"))
-    assert re.match(r"pullback: MLflow refuses to record at sqlite:.* id=0{32} not found", str(result.exception))
+    assert result.exit_code == 0, result.exception
+    assert "Blind test 0123456789abcdef, 1 person" in result.output
+    assert f"mlflow.db has no run {'0' * 32}, which made the report. Set MLFLOW_TRACKING_URI to the" in result.output
+    assert files.read_json(reported / "metrics/humans.json")["people"] == 1
+
+
+def test_what_mlflow_refuses_leaves_what_was_counted_before(reported):
+    pullback_humans(saved(reported / "one.json"))
+    (reported / "mlflow.db").write_text("no database")
+    result = pullback_humans(saved(reported / "one.json"), saved(reported / "two.json", 3))
+    assert re.fullmatch(r"pullback: MLflow refuses to record at sqlite:.*; mend that", str(result.exception))
+    assert files.read_json(reported / "metrics/humans.json")["people"] == 1
 
 
 @pytest.fixture
@@ -223,3 +234,4 @@ def test_answers_come_to_a_report_that_was_recorded_while_the_server_was_away(aw
     experiment = client.get_experiment_by_name("pullback").experiment_id
     (run,) = client.search_runs([experiment], f"tags.synced_from LIKE '%{run_id}%'")
     assert run.data.metrics["humans.gan.prior.error_rate"] == 0.2
+    assert f"in MLflow in the run {run.info.run_id}, which" in result.output

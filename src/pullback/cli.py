@@ -338,12 +338,19 @@ def humans(
 
     from pullback.humans import OUT, count
     from pullback.summary import humans_table
+    from pullback.tracking.places import store_uri
 
     with _sentences():
         result = count(answers)
         _print_as_far_as_possible()
         Console().print(humans_table(result))
+    if result["run_id"]:
         print(f"Recorded in {OUT}, and in MLflow in the run {result['run_id']}, which made the report.")
+    else:
+        print(
+            f"Recorded in {OUT}, but not in MLflow: {store_uri()} has no run {result['made_by']}, which made the "
+            "report. Set MLFLOW_TRACKING_URI to the store that has it, and call this again."
+        )
 
 
 @app.command()

@@ -44,7 +44,9 @@ def count(paths: Sequence[Path]) -> dict[str, Any]:
     """Counts the answers in these files, and records the result in metrics/humans.json and in the report's MLflow run.
 
     Returns:
-        `test` (its digest), `people`, the `run_id`, and for each of `sources` what `rates` says.
+        `test` (its digest), `people`, for each of `sources` what `rates` says, and the id of the run that made the
+        report, as its file tells it (`made_by`) and as it is in MLflow (`run_id`); the latter is None where that run is
+        in another store, as it is after `dvc pull`.
 
     With `tracking.offline` it records in files where the tracking server is away, for `pullback sync`.
 
@@ -53,10 +55,9 @@ def count(paths: Sequence[Path]) -> dict[str, Any]:
             server is away.
     """
     test = files.read_json(TEST)
-    run_id = files.read_json(runs_path("report"))["parent_run_id"]
+    made_by = files.read_json(runs_path("report"))["parent_run_id"]
     people = _different(paths, [read(path, test) for path in paths])
     result = {"test": test["digest"], "people": len(people), "sources": rates(people, test["pairs"])}
-    files.write_json(OUT, result)
     metrics = {
         f"humans.{source.replace(' ', '.')}.{key}": value
         for source, found in result["sources"].items()
@@ -64,8 +65,9 @@ def count(paths: Sequence[Path]) -> dict[str, Any]:
     }
     everything = result | {"files": [person.model_dump() for person in people]}
     tracking = config.read().tracking
-    add(run_id, metrics, "humans.json", everything, tracking.experiment, tracking.offline)
-    return result | {"run_id": run_id}
+    recorded = add(made_by, metrics, "humans.json", everything, tracking.experiment, tracking.offline)
+    files.write_json(OUT, result)
+    return result | {"made_by": made_by, "run_id": recorded}
 
 
 def read(path: Path, test: Mapping[str, Any]) -> Answers:

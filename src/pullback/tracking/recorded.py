@@ -69,26 +69,32 @@ def tag_execution(experiment_id: str, key: str, name: str, value: str) -> None:
 
 def add(
     run_id: str, metrics: Mapping[str, float], file: str, content: dict[str, Any], experiment: str, offline: bool
-) -> None:
+) -> str | None:
     """Adds metrics and an artifact (JSON) to a run that has ended, in place of what was added before.
 
     Args:
         experiment: that of the run.
         offline: whether to record in files where the tracking server is away, for `pullback sync` to bring them there.
 
+    Returns:
+        the run's id, which is another one where `pullback sync` has brought the run; None if the store has no such run.
+
     Raises:
-        UserError: the tracking store cannot be reached, or has no such run.
+        UserError: the tracking store cannot be reached, or refuses.
     """
     with locked():
         from mlflow.entities import Metric
 
         client, now = connect(offline), time.time_ns() // 1_000_000
         if run := known(client, run_id):
-            run_id = run.info.run_id  # another one where `pullback sync` has brought the run
+            run_id = to = run.info.run_id
         elif client.tracking_uri == offline_uri():
-            run_id = _twin(client, run_id, experiment)
-        client.log_batch(run_id, metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()])
-        client.log_dict(run_id, content, file)
+            to = _twin(client, run_id, experiment)
+        else:
+            return None
+        client.log_batch(to, metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()])
+        client.log_dict(to, content, file)
+        return run_id
 
 
 def _twin(client: "MlflowClient", run_id: str, experiment: str) -> str:
