@@ -262,6 +262,32 @@ def test_outputs_of_a_skipped_stage_count_too(repository: Repository, runs: dict
     assert made.outputs == execution(runs["first"]).outputs
 
 
+def test_a_stage_that_made_nothing_is_told_with_the_run_to_take(repository: Repository, tmp_path: Path) -> None:
+    ids, client = repository.record("words"), repository.client
+
+    def ended(status: str, **tags: str) -> str:
+        tags = {"mlflow.parentRunId": ids["parent"], "stage": "train@gan"} | tags
+        run_id = client.create_run(repository.experiment, tags=tags).info.run_id
+        client.set_terminated(run_id, status)
+        return run_id
+
+    def told() -> str:
+        result = CliRunner().invoke(app, ["reproduce", killed, "--out", str(tmp_path / "killed")])
+        assert result.exit_code == 1
+        assert not (tmp_path / "killed").exists()
+        return str(result.exception).removeprefix(
+            f"pullback: run {killed} of train@gan is KILLED and made no outputs; "
+        )
+
+    killed = ended("KILLED")
+    assert told() == "no run of train@gan has ended well yet"
+    last = ended("FINISHED", **{"output.models/gan": "0" * 32})
+    assert told() == f"take the last run of train@gan that ended well, {last}"
+    after = ended("FINISHED", resumes=killed, **{"output.models/gan": "0" * 32})
+    ended("FINISHED", **{"output.models/gan": "0" * 32})
+    assert told() == f"take {after}, which went on from it"
+
+
 def test_an_execution_is_tagged_by_its_key(repository: Repository, runs: dict[str, str]) -> None:
     made = execution(runs["first"])
     tag_execution(made.experiment_id, "first key", "reproduces", "another")

@@ -38,11 +38,13 @@ def execution(run_id: str) -> Execution:
     """The execution whose run, or one of whose stages' runs, has that id.
 
     Raises:
-        UserError: there is no such run.
+        UserError: there is no such run, or it is one of a stage that made nothing.
     """
     with locked():
         client = connect()
         run = known(client, run_id)
+        if run and "stage" in run.data.tags and not tagged(run, "output."):
+            raise UserError(_nothing(client, run))
         run = run and known(client, run.data.tags.get("mlflow.parentRunId", run_id))
         if run is None:
             raise UserError(f"MLflow has no run {run_id}; copy the id of one from its page (`pullback ui`)")
@@ -57,6 +59,20 @@ def execution(run_id: str) -> Execution:
             dict(_artifacts(client, run.info.run_id)),
             {path: made for stage in (*skipped, *stages) if stage for path, made in _outputs(stage)},
         )
+
+
+def _nothing(client: "MlflowClient", run: "RecordedRun") -> str:
+    """What to tell of a run without outputs: which one of the same stage to take, best one that went on from it."""
+    stage, run_id = run.data.tags["stage"], run.info.run_id
+    done = search(client, run.info.experiment_id, f"tags.stage = '{stage}' AND attributes.status = 'FINISHED'")
+    after = [each for each in done if each.data.tags.get("resumes") == run_id]
+    if after:
+        way_out = f"take {after[-1].info.run_id}, which went on from it"
+    elif done:
+        way_out = f"take the last run of {stage} that ended well, {done[-1].info.run_id}"
+    else:
+        way_out = f"no run of {stage} has ended well yet"
+    return f"run {run_id} of {stage} is {run.info.status} and made no outputs; {way_out}"
 
 
 def tag_execution(experiment_id: str, key: str, name: str, value: str) -> None:
