@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pullback import files
 from pullback.errors import UserError
@@ -58,6 +59,7 @@ def record_train(model=True):
             run.metrics({"loss": step / 2, "never": float("nan")}, step)
         run.image("samples", np.full((8, 8), 7, np.uint8), step=5)
         run.text("hello", "notes/hello.txt")
+        run.note(run.picture("samples", np.full((8, 8), 7, np.uint8)))
         run.tag("diagnosis.collapse", "try a lower learning_rate")
         run.tag("note", f"see #/experiments/{run.experiment_id}/runs/{run.parent_id}/artifacts")
         page = f"http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.id}"
@@ -209,6 +211,25 @@ def test_an_execution_whose_server_went_away_between_two_stages_is_one(root, dea
         pass
     assert files.read_json(runs_path("train@gan"))["run_id"] != runs["train@gan"].info.run_id
     assert runs_of(team)["sample@gan"].data.tags["input.train-gan"] == runs["train@gan"].info.run_id
+
+
+def test_the_last_note_of_a_run_is_the_one_that_stays(root, team, monkeypatch):
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", team)
+    with stage_run("train@gan", EXPERIMENT, {}, offline=True) as run:
+        began = run.id
+        run.note(f"early {run.picture('samples', np.full((8, 8), 7, np.uint8))}")
+        run._go_on_as_twin()
+        run.note(f"late {run.picture('samples', np.full((8, 8), 9, np.uint8))}")
+    sync()
+    assert runs_of(team)["train@gan"].info.run_id == began
+    note = runs_of(team)["train@gan"].data.tags["mlflow.note.content"]
+    assert note == f"late ![samples](get-artifact?run_uuid={began}&path=samples.png)"
+    assert note in runs_of(team)["repro"].data.tags["mlflow.note.content"]
+    [picture] = MlflowClient(team).list_artifacts(began)
+    with Image.open(MlflowClient(team).download_artifacts(began, picture.path)) as shown:
+        assert shown.getpixel((0, 0)) == 9
 
 
 @pytest.mark.filterwarnings("ignore:MLFLOW_TRACKING_URI is")

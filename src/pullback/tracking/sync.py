@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pullback.errors import UserError
 from pullback.tracking._earlier import SYNCED_FROM, synced
 from pullback.tracking._execution import bury, children, search, settle
+from pullback.tracking._overview import NOTE
 from pullback.tracking.places import offline_folder
 from pullback.tracking.store import absence, connect_files, experiment_named, locked, refusals, sentence
 
@@ -125,14 +126,16 @@ class _Replay:
         self._models(run, other)
 
     def _values(self, run: "RecordedRun", other: "RecordedRun") -> None:
-        """Curves, and the parameters and tags that the other run lacks: what it has is from when it began."""
+        """Curves, the note, which is the last, and what the other run lacks of tags and parameters.
+
+        Those that it has are from when it began.
+        """
         from mlflow.entities import Param, RunTag
 
         own = {stage.info.run_id for stage in children(self.there, other.info.experiment_id, other.info.run_id)}
         params, tags = run.data.params.items(), run.data.tags.items()
-        new = {
-            key: self._translated(value, run, other) for key, value in tags if key not in (*other.data.tags, TWIN_OF)
-        }
+        old = {*other.data.tags, TWIN_OF} - {NOTE}
+        new = {key: self._translated(value, run, other) for key, value in tags if key not in old}
         self.there.log_batch(
             other.info.run_id,
             metrics=self._points(run),
