@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 
 from pullback import config, files, plugins
 from pullback.errors import UserError
-from pullback.fitting import Fitting
+from pullback.fitting import Fitting, Note
 from pullback.models._model import Model
 from pullback.pipeline import STOPPED, Stage, _record_cost, kept, rank, stage
 from pullback.tracking.run import Silent, stage_run
@@ -189,6 +189,17 @@ def test_the_delivered_weights_are_in_mlflow_beside_the_program(whole):
     assert len(kept) == 2
 
 
+def test_the_note_shows_the_last_samples_of_each_training_from_one_file(whole):
+    run = whole.last_run()
+    address = f"get-artifact?run_uuid={run.info.run_id}&path="
+    assert run.data.tags["mlflow.note.content"] == (
+        f"**gan**: samples after 3,200 images<br>![samples]({address}samples.png)<br>"
+        f"samples of training 2 after 3,200 images<br>![repeat1-samples]({address}repeat1-samples.png)"
+    )
+    paths = [file.path for file in whole.client.list_artifacts(run.info.run_id)]
+    assert paths == ["images", "repeat1-samples.png", "samples.png"]
+
+
 def test_the_pace_is_recorded_while_it_trains(whole):
     run = whole.last_run()
     for key in ("system/images_per_second", "system/repeat1.images_per_second"):
@@ -302,7 +313,7 @@ def test_a_training_that_goes_on_is_a_run_of_its_own_linked_to_the_one_that_was_
 
     def work(*, stopped: bool) -> None:
         with stage_run("train@gan", "pullback", {}) as run, kept("train@gan", training.depends) as folder:
-            training.run.tracked = run
+            training.run.tracked, training.note = run, Note(run, "gan")
             training.sign(folder)
             (folder / "seed-0.safetensors").touch()
             if stopped:
@@ -316,6 +327,11 @@ def test_a_training_that_goes_on_is_a_run_of_its_own_linked_to_the_one_that_was_
     assert [run.info.status for run in runs] == ["KILLED", "KILLED", "FINISHED"]
     assert [run.data.tags.get("resumes") for run in runs] == [None, runs[0].info.run_id, runs[1].info.run_id]
     assert len({run.data.tags["mlflow.parentRunId"] for run in runs}) == 1
+    notes = [run.data.tags.get("mlflow.note.content") for run in runs]
+    pages = [f"(#/experiments/{run.info.experiment_id}/runs/{run.info.run_id})" for run in runs]
+    assert notes[0] is None
+    assert pages[0] in notes[1]
+    assert pages[1] in notes[2]
     work(stopped=False)
     assert "resumes" not in place.last_run().data.tags
 

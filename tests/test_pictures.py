@@ -1,6 +1,6 @@
 import numpy as np
 
-from pullback.pictures import enlarged, grid
+from pullback.pictures import THUMBNAIL, enlarged, grid, thumbnails
 
 
 def test_images_stand_row_by_row_with_a_gap_between():
@@ -26,3 +26,14 @@ def test_enlarging_repeats_pixels_up_to_the_least_width():
     picture = np.array([[1, 2, 3]], np.uint8)
     np.testing.assert_array_equal(enlarged(picture, 4), [[1, 1, 2, 2, 3, 3]] * 2)
     np.testing.assert_array_equal(enlarged(picture, 3), picture)
+
+
+def test_small_images_are_their_own_thumbnails():
+    images = np.zeros((2, 1, THUMBNAIL, THUMBNAIL), np.uint8)
+    assert thumbnails(images) is images
+
+
+def test_thumbnails_of_large_images_keep_their_colours():
+    images = np.broadcast_to(np.array([[9, 90, 200], [7, 7, 7]], np.uint8)[..., None, None], (2, 3, 80, 80))
+    expected = np.broadcast_to(images[..., :1, :1], (2, 3, THUMBNAIL, THUMBNAIL))
+    np.testing.assert_array_equal(thumbnails(images), expected)

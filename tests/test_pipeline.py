@@ -57,7 +57,7 @@ def test_the_parent_is_readable_by_itself(clone: Clone) -> None:
     spread = clone.json("metrics/evaluate/vae.json")["repeats"]["gmm"]["fid"]["std"]
     assert parent.data.metrics["uncertainty/vae.gmm.fid.std"] == pytest.approx(spread)
     linked = re.findall(r"get-artifact\?run_uuid=(\w+)&path=([\w.-]+)", note)
-    assert len(linked) == 13  # 5 rows of images, 3 pages, 5 grids
+    assert len(linked) == 17  # 5 rows of images, 3 pages, 5 grids, 4 trainings
     for run_id, path in linked:
         assert path in [file.path for file in clone.client.list_artifacts(run_id)]
     assert all(f"{stage} " in note for stage in STAGES)

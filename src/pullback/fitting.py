@@ -20,10 +20,11 @@ from pullback import files, plugins, revisions
 from pullback.config import Train
 from pullback.errors import UserError, about
 from pullback.models._model import ImagesFromLatents, Model, ModelParams, count_classes, judged
-from pullback.pictures import enlarged, grid
+from pullback.pictures import enlarged, grid, thumbnails
 from pullback.pipeline import SIGNATURE, Stage, path, rank
 from pullback.progress import bar
 from pullback.selection import Judge, mode_collapse
+from pullback.tracking.run import Run, Silent
 from pullback.training import checkpoint
 from pullback.training.device import fabric
 from pullback.training.loop import DivergedError, Listener, Trained, train
@@ -31,6 +32,7 @@ from pullback.training.loop import DivergedError, Listener, Trained, train
 IMAGES, EXTRACTOR = Path("data/images"), Path("models/extractor")
 NO_MATTER = {"models", "repeats", "grid_every", "data_on_device", "checkpoint_seconds"}  # to one training's results
 RECENT = 100  # points of a curve in which illnesses are looked for
+SHOWN, COLUMNS, PIXELS = 40, 20, 500  # samples in the note, and their least width; MLflow shows no third row at once
 
 
 class Fitting:
@@ -42,6 +44,7 @@ class Fitting:
 
     def __init__(self, run: Stage, name: str) -> None:
         self.run, self.name = run, name
+        self.note = Note(run.tracked, name)
         self.settings = run.params.train
         self.params = _within_budget(run.params.models[name], self.settings)  # type: ignore[arg-type] # its own class
         self.images, self.labels = _read("train")
@@ -72,7 +75,9 @@ class Fitting:
         signature = kept / SIGNATURE
         if rank() == 0:
             if signature.exists() and any(kept.glob("seed-*.safetensors")):
-                self.run.tracked.tag("resumes", signature.read_text())
+                earlier = signature.read_text()
+                self.run.tracked.tag("resumes", earlier)
+                self.note.resume(earlier)
             files.write_text(signature, str(self.run.tracked.id))
 
     def train(self, repeat: int, kept: Path, stop: Callable[[], bool]) -> Trained:
@@ -90,7 +95,7 @@ class Fitting:
             start_from(self.settings.start, self.name, model)
         saved = kept / f"seed-{seed}.safetensors"
         with bar(self.run.name, self.params.budget_images, shown=rank() == 0) as progress:
-            watch = _Watch(self, f"repeat{repeat}." if repeat else "", model.diagnose, progress)
+            watch = _Watch(self, repeat, model.diagnose, progress)
             start = watch.replay(saved)
             try:
                 trained = train(
@@ -153,17 +158,42 @@ class Fitting:
         )
 
 
+class Note:
+    """What the page of the run shows first: the last samples of each training. MLflow's slider begins without any."""
+
+    def __init__(self, tracked: Run | Silent, name: str) -> None:
+        self._tracked, self._head = tracked, f"**{name}**"
+        self._shown: dict[int, str] = {}
+
+    def resume(self, run_id: str) -> None:
+        """Links the run that this one goes on from."""
+        self._head += f", going on from [another run]({self._tracked.page(run_id)}) that has the earlier samples"
+        self._write()
+
+    def show(self, repeat: int, seen_images: int, samples: NDArray[np.uint8]) -> None:
+        """Puts some samples of a training, uint8 (n, c, h, w), in the place of its last ones."""
+        name = f"repeat{repeat}-samples" if repeat else "samples"
+        picture = self._tracked.picture(name, enlarged(grid(thumbnails(samples[:SHOWN]), COLUMNS), PIXELS))
+        training = f" of training {repeat + 1}" if repeat else ""
+        self._shown[repeat] = f"samples{training} after {seen_images:,} images<br>{picture}"
+        self._write()
+
+    def _write(self) -> None:
+        self._tracked.note(": ".join([self._head, *filter(None, ["<br>".join(self._shown.values())])]))
+
+
 class _Watch:
     """What is done with the news of one training; the keys of its curves in MLflow begin with `prefix`."""
 
     def __init__(
         self,
         fitting: Fitting,
-        prefix: str,
+        repeat: int,
         diagnose: Callable[[list[dict[str, float]]], Mapping[str, str]],
         progress: Callable[[int, str], None],
     ) -> None:
-        self.tracked, self.judge, self.prefix = fitting.run.tracked, fitting.judge, prefix
+        self.repeat, self.prefix = repeat, f"repeat{repeat}." if repeat else ""
+        self.tracked, self.note, self.judge = fitting.run.tracked, fitting.note, fitting.judge
         self.diagnose, self.progress = diagnose, progress
         self.curve: list[dict[str, float]] = []
         self.scores: list[dict[str, float]] = []
@@ -209,6 +239,7 @@ class _Watch:
 
     def show(self, seen_images: int, samples: NDArray[np.uint8]) -> None:
         self.tracked.image(f"{self.prefix}samples", enlarged(grid(samples), 256), step=seen_images)
+        self.note.show(self.repeat, seen_images, samples)
 
     def _track(self, seen_images: int, values: Mapping[str, float]) -> None:
         self.tracked.metrics({self.prefix + key: value for key, value in values.items()}, step=seen_images)

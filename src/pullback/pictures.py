@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 GAP = 1  # pixels of background between two images
+THUMBNAIL = 32  # pixels of a side, at most
 
 
 def grid(images: NDArray[np.uint8], columns: int | None = None) -> NDArray[np.uint8]:
@@ -24,3 +25,17 @@ def enlarged(picture: NDArray[np.uint8], least: int) -> NDArray[np.uint8]:
     """The picture with every pixel repeated, so that it is at least `least` pixels wide and still sharp."""
     factor = max(1, math.ceil(least / picture.shape[1]))
     return picture.repeat(factor, 0).repeat(factor, 1)
+
+
+def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(n, c, h, w) with sides of at most `THUMBNAIL` pixels."""
+    from PIL import Image
+
+    n, c, h, w = images.shape
+    if h <= THUMBNAIL:
+        return images
+    small = (
+        Image.fromarray(layer).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)  # antialiased, in Pillow
+        for layer in images.reshape(n * c, h, w)
+    )
+    return np.stack([np.asarray(layer) for layer in small]).reshape(n, c, THUMBNAIL, THUMBNAIL)

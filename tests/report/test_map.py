@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pages import decoded, embedded
 
-from pullback.report._map_page import SPAN, THUMBNAIL, points, render_map, thumbnails
+from pullback.pictures import THUMBNAIL
+from pullback.report._map_page import SPAN, points, render_map
 from pullback.report._results import Results
 
 GREY = [0x8A, 0x8F, 0x98]  # of real images
@@ -58,11 +59,6 @@ def test_coloured_images_are_nearly_as_they_are_and_no_larger_than_thumbnails(pa
     middles = sheet[THUMBNAIL // 2 :: THUMBNAIL, THUMBNAIL // 2 :: THUMBNAIL].reshape(-1, 3)[:60]
     assert np.abs(middles - colours[..., 0, 0].astype(float)).max() < 12
     assert len(html) < 1e6
-
-
-def test_small_images_are_their_own_thumbnails():
-    images = np.zeros((2, 1, THUMBNAIL, THUMBNAIL), np.uint8)
-    assert thumbnails(images) is images
 
 
 def test_the_same_results_give_the_same_bytes(results):

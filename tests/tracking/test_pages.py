@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from pullback.fitting import Note
+from pullback.pictures import enlarged, grid
 from pullback.report._map_page import render_map
 from pullback.report._page import render
 from pullback.report._results import Results
@@ -37,10 +39,17 @@ stage = SimpleNamespace(**runpy.run_path(str(ROOT / "stages/report.py"), run_nam
 
 @pytest.fixture
 def recorded(root, parts):
-    """An execution as the stages of the pipeline record it, but for their work; returns the run of its last stage."""
+    """An execution as the stages of the pipeline record it, but for their work; returns its training's and last run."""
     with stage_run("prepare", "pullback", {}, all_params={"seed": 0}) as run:
         run.dataset("digits", "0" * 32, "published", {"train": 1204, "test": 593})
         run.note("**digits**: 1,204 train and 593 test images.")
+    with stage_run("train@gan", "pullback", {}, ["prepare"]) as training:
+        note = Note(training, "gan")
+        note.resume("0" * 32)
+        for seen_images in (30_000, 60_000):
+            samples = np.random.default_rng(seen_images).integers(0, 255, (64, 3, 32, 32), dtype=np.uint8)
+            training.image("samples", enlarged(grid(samples), 256), step=seen_images)
+            note.show(0, seen_images, samples)
     with stage_run("evaluate@gan", "pullback", {}, ["prepare"]) as run:
         noise = np.random.default_rng(0).integers(0, 255, (192, 192), dtype=np.uint8)
         run.headline({"scores/gan.prior.fid": 0.2, "uncertainty/gan.prior.fid.low": 0.1, "scores/floor.fid": 0.26})
@@ -59,7 +68,7 @@ def recorded(root, parts):
     with stage_run("report", "pullback", {}, ["evaluate@gan"]) as run:
         links = {name: run.publish(stage.renamed(root / page), name) for page, name in stage.PAGES.items()}
         run.note(stage.note(SimpleNamespace(tracked=run), results, links))
-    return run
+    return SimpleNamespace(training=training, **{key: getattr(run, key) for key in ("experiment_id", "parent_id")})
 
 
 @pytest.fixture
@@ -119,18 +128,37 @@ def test_the_pages_show_runs_outcome_and_pictures_without_an_error(recorded, url
         expect(note).to_contain_text("GAN prior is better than VAE prior", timeout=30_000)
         expect(note.locator("img").nth(3)).to_be_visible()
         tab.screenshot(path=tmp_path / f"run-{scheme}.png")
-        *rows, grid = note.locator("img").all()
-        assert [each.evaluate("image => image.naturalWidth") for each in (*rows, grid)] == [129, 129, 129, 192]
+        *rows, drawn, _ = note.locator("img").all()
+        assert [each.evaluate("image => image.naturalWidth") for each in (*rows, drawn)] == [129, 129, 129, 192]
         top = note.bounding_box()["y"]
         assert {each.bounding_box()["y"] for each in rows} == {rows[0].bounding_box()["y"]}
         assert all(each.bounding_box()["y"] - top < FADED for each in rows)
         assert tab.get_by_test_id("truncation-gradient").is_visible()
-        assert grid.bounding_box()["y"] - top > 100  # and so folded away
+        assert drawn.bounding_box()["y"] - top > 100  # and so folded away
 
         tab.get_by_test_id("show-comment-toggle").click()
         expect(note).to_contain_text("1,204 train and 593 test images.")
         expect(note.locator("td", has_text="0.26").first).to_be_visible()
         tab.screenshot(path=tmp_path / f"whole-{scheme}.png", full_page=True)
+    assert not said
+
+
+def test_the_page_of_a_training_shows_its_last_samples_at_once(recorded, url, browser, tmp_path):
+    from playwright.sync_api import expect
+
+    said: list[str] = []
+    tab = opened(browser, said)
+    tab.goto(f"{url}/#/experiments/{recorded.experiment_id}/runs/{recorded.training.id}")
+    note = tab.get_by_test_id("note-view-outer-container").first
+    expect(note).to_contain_text("samples after 60,000 images", timeout=30_000)
+    (samples,) = note.locator("img").all()
+    expect(samples).to_be_in_viewport(ratio=1)
+    tab.screenshot(path=tmp_path / "training.png")
+    assert samples.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [659, 65]
+    assert tab.get_by_test_id("truncation-gradient").count() == 0  # nothing of it is folded away
+    expect(tab.get_by_text(recorded.training.id)).to_be_in_viewport(ratio=1)  # nor is what stands beside it cut off
+    link = note.get_by_role("link", name="another run")
+    assert link.get_attribute("href") == f"#/experiments/{recorded.experiment_id}/runs/{'0' * 32}"
     assert not said
 
 

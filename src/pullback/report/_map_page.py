@@ -12,16 +12,16 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from pullback.pictures import thumbnails
 from pullback.report._atlas import across, atlas
 from pullback.report._figures import color, picture
 from pullback.report._labels import label
 from pullback.report._page import HERE, filled
-from pullback.report._results import Images, Results
+from pullback.report._results import Results
 from pullback.report._section import table
 from pullback.report._summary import title
 
 SPAN = 100_000  # the longer side of a map in whole units, finer than the page can zoom
-THUMBNAIL = 32  # pixels of a side, at most
 
 
 def render_map(results: Results) -> str:
@@ -74,20 +74,6 @@ def points(coordinates: NDArray[np.float64]) -> list[int | None]:
     unit = (high - low).max() / SPAN or 1.0
     centred = (coordinates - (low + high) / 2) / unit * [1, -1]
     return [None if math.isnan(each) else round(each) for each in centred.ravel().tolist()]
-
-
-def thumbnails(images: Images) -> Images:
-    """(n, c, h, w) with sides of at most `THUMBNAIL` pixels."""
-    from PIL import Image
-
-    n, c, h, w = images.shape
-    if h <= THUMBNAIL:
-        return images
-    small = (
-        Image.fromarray(layer).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)  # antialiased, in Pillow
-        for layer in images.reshape(n * c, h, w)
-    )
-    return np.stack([np.asarray(layer) for layer in small]).reshape(n, c, THUMBNAIL, THUMBNAIL)
 
 
 def _counts(results: Results) -> Markup:

@@ -29,7 +29,7 @@ from pullback import files
 from pullback.tracking._earlier import INPUT, inherit, known, tagged
 from pullback.tracking._execution import bury, children, create, keep, parent, settle
 from pullback.tracking._machine import Machine
-from pullback.tracking._overview import NOTE, artifact
+from pullback.tracking._overview import NOTE, artifact, run_page
 from pullback.tracking._processes import identity, sigterm_raises
 from pullback.tracking.fallback import lasting
 from pullback.tracking.lineage import data_of, digests
@@ -112,6 +112,13 @@ class Run:
         """Keeps an image (h, w) or (h, w, 3), and returns the markdown that shows it in a note."""
         self._client.log_image(self.id, image, artifact_file=f"{name}.png")
         return f"![{name}]({artifact(self.id, f'{name}.png')})"
+
+    @lasting
+    def page(self, run_id: str) -> str:
+        """The address of a stage's run, by its id here or in files, for a link in a note."""
+        found = known(self._client, run_id)
+        at = found.info if found else None
+        return run_page(at.experiment_id, at.run_id) if at else run_page(self.experiment_id, run_id)
 
     @lasting
     def artifact(self, path: Path, folder: str | None = None) -> None:
