@@ -236,6 +236,27 @@ def test_a_stage_that_fails_or_is_stopped_has_its_cost_too(place, monkeypatch, e
     assert run.data.metrics.keys().isdisjoint({"seconds", "images_per_second"})
 
 
+def test_a_run_began_when_its_stage_did(place, monkeypatch):
+    """And not when mlflow was imported, so that MLflow's duration is that in the stage's costs."""
+    read = config.read
+
+    def slow():
+        time.sleep(0.5)
+        return read()
+
+    monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.setattr(config, "read", slow)
+    began = time.time()
+    with stage("train@gan", keys=["seed"]):
+        pass
+    run = place.last_run()
+    parent = place.client.get_run(run.data.tags["mlflow.parentRunId"])
+    for info in (run.info, parent.info):
+        assert 1000 * began - 1 <= info.start_time < 1000 * (began + 0.5)
+        assert info.end_time - info.start_time >= 1000 * run.data.metrics["seconds"] - 2
+
+
 def test_a_diagnosis_is_a_tag_a_metric_and_a_line_of_the_results(whole):
     """So short a training leaves kinds of images out."""
     found = files.read_json(whole.folder / "metrics/train/gan.json")["diagnosis"]

@@ -109,7 +109,7 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = (), writes: 
         reads: the stages whose outputs it reads; "embed@*" stands for that stage of every model.
         writes: its output folders; they vanish when it fails, since some of the files in one would pass for all.
     """
-    start = time.perf_counter()
+    start, started = time.perf_counter(), time.time()
     warnings.formatwarning = lambda message, *_, **__: f"{name}: {message}\n"
     try:
         params = config.read()
@@ -122,7 +122,7 @@ def stage(name: str, *, keys: Sequence[str], reads: Sequence[str] = (), writes: 
             yield Stage(name, params, Silent())
             return
         with stage_run(
-            name, params.tracking.experiment, recorded, upstream, everything, params.tracking.offline
+            name, params.tracking.experiment, recorded, upstream, everything, params.tracking.offline, started
         ) as tracked:
             running = Stage(name, params, tracked)
             try:

@@ -22,13 +22,13 @@ LONGEST_VALUE = 6000  # characters of a parameter
 SECONDS_TO_FIRST_STAGE = 10  # of another pipeline that records on the same server
 
 
-def parent(client: "MlflowClient", experiment_id: str, params: Mapping[str, Any]) -> str:
-    """The run of this execution; its first stage makes it."""
+def parent(client: "MlflowClient", experiment_id: str, params: Mapping[str, Any], started: float) -> str:
+    """The run of this execution; its first stage, which `started` then, makes it."""
     key = os.environ.get("PIPELINE_RUN_KEY") or identity(starter())
     for run in search(client, experiment_id, f"tags.pipeline = '{key}'"):
         return run.info.run_id
     name = os.environ.get("DVC_EXP_NAME") or f"repro {datetime.now():%m-%d %H:%M}"  # the UI cuts after 18 characters
-    run_id = create(client, experiment_id, name, params, {"pipeline": key} | provenance())
+    run_id = create(client, experiment_id, name, params, {"pipeline": key} | provenance(), started)
     _keep_sources(client, run_id)
     return run_id
 
@@ -86,11 +86,17 @@ def search(client: "MlflowClient", experiment_id: str, condition: str) -> "list[
 
 
 def create(
-    client: "MlflowClient", experiment_id: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
+    client: "MlflowClient",
+    experiment_id: str,
+    name: str,
+    params: Mapping[str, Any],
+    tags: Mapping[str, str],
+    started: float,
 ) -> str:
     from mlflow.entities import Param
 
-    run_id: str = client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id
+    made = client.create_run(experiment_id, int(1000 * started), dict(tags), name)
+    run_id: str = made.info.run_id
     flat = [Param(key, value) for key, value in _flat(params)]
     for i in range(0, len(flat), MOST_PARAMS):
         client.log_batch(run_id, params=flat[i : i + MOST_PARAMS])

@@ -244,6 +244,7 @@ def stage_run(
     reads: Sequence[str] = (),
     all_params: Mapping[str, Any] | None = None,
     offline: bool = False,
+    started: float | None = None,
 ) -> Iterator[Run]:
     """The run of one stage, inside the run of the execution of the pipeline that the stage belongs to.
 
@@ -255,12 +256,13 @@ def stage_run(
         reads: the stages whose outputs it reads; its run is linked to theirs.
         all_params: the pipeline's parameters, for the execution's run.
         offline: whether to record in files where the tracking server is away, for `pullback sync` to bring them there.
+        started: the time at which the stage began; if none, now. The import of mlflow takes seconds.
 
     Raises:
         UserError: the tracking store cannot be reached or refuses.
     """
     with sigterm_raises():
-        start = partial(_start, stage, experiment, params, all_params or {})
+        start = partial(_start, stage, experiment, params, all_params or {}, started or time.time())
         run = start(partial(connect, offline))
         run._make_twin = partial(start, connect_files)
         try:
@@ -284,6 +286,7 @@ def _start(
     experiment: str,
     params: Mapping[str, Any],
     all_params: Mapping[str, Any],
+    started: float,
     client_of: Callable[[], "MlflowClient"],
     **more_tags: str,
 ) -> Run:
@@ -291,13 +294,13 @@ def _start(
         client = client_of()
         experiment_id = experiment_named(client, experiment).experiment_id
         bury(client, experiment_id)
-        parent_id = parent(client, experiment_id, all_params)
+        parent_id = parent(client, experiment_id, all_params, started)
         tags = {
             "mlflow.parentRunId": parent_id,
             "mlflow.source.name": " ".join(sys.argv),
             "stage": stage,
             "process": identity(psutil.Process()),
         }
-        run_id = create(client, experiment_id, stage, params, tags | provenance() | more_tags)
+        run_id = create(client, experiment_id, stage, params, tags | provenance() | more_tags, started)
         client.update_run(parent_id, status="RUNNING")
     return Run(client, stage, experiment_id, parent_id, run_id)
