@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
 from pullback import parameters
@@ -369,6 +370,27 @@ def test_geometry_tells_the_graph_the_paths_and_the_dimensions(results):
     assert (rows(section.figures[0])[0][:3] == results.map_images[[0, 7, 3]]).all()
     assert "GAN prior 20 5.0 (4.5 to 5.5) 6.0 (5.4 to 6.6)" in told
     assert "components loops floor 0.125 0.125 GAN prior 0.250 0.500 VAE prior" in told
+
+
+def test_the_legend_of_the_loops_lies_on_no_curve(parts, monkeypatch):
+    drawn = []
+
+    def chart(name, draw, alt):
+        canvas = Canvas(figsize=(4.2, 2.4), layout="constrained")
+        drawn.append(canvas.add_subplot())
+        draw(drawn[0])
+        canvas.draw_without_rendering()
+
+    monkeypatch.setattr(geometry, "chart", chart)
+    sources = ["gan truncation", "vae manifold", "vae gmm", "vae prior"]
+    results = Results(**parts(samples=dict.fromkeys(sources)))
+    results.manifold["topology"]["homology"][1]["betti"] = {source: [5, 5, 5] for source in results.sources}
+    geometry._betti(results, 1)
+    (axes,) = drawn
+    legend, page = axes.get_legend().get_window_extent(), axes.figure.bbox
+    assert not legend.overlaps(axes.get_window_extent())
+    assert page.x0 <= legend.x0 < legend.x1 <= page.x1
+    assert legend.y1 <= page.y1
 
 
 def test_geometry_without_homology(parts):

@@ -107,6 +107,7 @@ def _betti(results: Results, k: int) -> Figure:
         for source in results.sources:
             axes.plot(lengths, curves[source], color=color(source, results.sources), lw=1.4, label=label(source))
         axes.set(xlabel="length", ylabel=HOMOLOGY[k])
-        axes.legend(fontsize=8)
+        # Above the axes, where no curve is.
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8, handlelength=1, columnspacing=1)
 
     return chart(f"betti-{k}", draw, f"Betti curves: how many {HOMOLOGY[k]} live at which length, by source")
