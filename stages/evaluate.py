@@ -10,7 +10,9 @@ stand the mean and the spread over all trainings, since another seed may move a 
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from pullback import embedding, files, plugins, protocol
 from pullback.errors import about
 from pullback.evaluation._set import Set
 from pullback.features import classifier
+from pullback.labels import LEAST, decimals, interval, joined, label, number
 from pullback.pictures import enlarged, grid
 from pullback.pipeline import Stage, path, stage, trainings
 from pullback.training.device import device
@@ -98,21 +101,33 @@ def track(run: Stage, name: str, result: dict[str, Any], pictures: dict[str, str
     for sets, parts in ((judged, ("low", "high")), (repeats, ("mean", "std"))):
         for part in parts:
             headline("uncertainty", sets, part, f".{part}")
-    rows = [["", "real: the floor", *(f"{name} {key}" for key in result["methods"])], ["---"] * (1 + len(judged))]
+    rows = [
+        ["", "real: the floor", *(label(f"{name} {key}") for key in result["methods"])],
+        ["---"] * (1 + len(judged)),
+    ]
     rows.append(["", *pictures.values()])
     for metric in run.params.evaluate.metrics:
         for score, direction in plugins.load("evaluation", metric).BETTER.items():
-            found = [shown(each[score]) if score in each else "" for each in judged.values()]
-            rows += [[f"{score}{ARROWS[direction]}", *found]] if any(found) else []
+            found = shown(score, [each.get(score) for each in judged.values()])
+            rows += [[f"{label(score)}{ARROWS[direction]}", *found]] if any(found) else []
     head = (
-        f"**{name}**: {result['images']} images on each side, features: {result['feature_map']}, intervals of 95 %; "
-        "those of fid and js_divergence are of unlimited images."
+        f"**{label(name)}**: {result['images']:,} images on each side, features: {label(result['feature_map'])}, "
+        f"intervals of 95 %; those of {joined(LEAST)} are of unlimited images."
     )
     run.tracked.note("\n".join([head, "", *(f"| {' | '.join(row)} |" for row in rows)]))
 
 
-def shown(estimate: dict[str, float]) -> str:
-    return f"{estimate['value']:.3g} ({estimate['low']:.3g} to {estimate['high']:.3g})"
+def shown(score: str, estimates: Sequence[dict[str, float] | None]) -> list[str]:
+    """Of each set its value and interval, as in the report; the floor comes first."""
+    floor, *models = [each["value"] if each else None for each in estimates]
+    known = [value for value in models if value is not None]
+    places = decimals(known or [floor or 0.0])
+    return [
+        f"{number(each['value'], places)} ({interval(each['low'], each['high'], places, LEAST.get(score, -inf))})"
+        if each
+        else ""
+        for each in estimates
+    ]
 
 
 def read_set(features: Path, images: Path) -> Set:

@@ -15,9 +15,9 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from pullback import files, plugins
+from pullback.labels import label
 from pullback.pictures import enlarged, grid, thumbnails
 from pullback.pipeline import Stage, path, stage
-from pullback.report._labels import label
 from pullback.report._map_page import render_map
 from pullback.report._markdown import render_markdown
 from pullback.report._page import render

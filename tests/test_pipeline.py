@@ -7,6 +7,8 @@ import pytest
 from clone import Clone
 from metric_names import untold
 
+from pullback.labels import decimals, interval, number
+
 STAGES = {
     "download", "prepare", "extractor", "train@gan", "train@vae", "sample@gan", "sample@vae",
     "embed-real", "embed@gan", "embed@vae", "evaluate@gan", "evaluate@vae", "compare", "manifold", "report",
@@ -51,8 +53,9 @@ def test_the_parent_is_readable_by_itself(clone: Clone) -> None:
     assert artifacts == {"code.diff", "dvc.lock", "map.html", "params.yaml", "report.html", "report.md", "turing.html"}
     note = parent.data.tags["mlflow.note.content"]
     assert len(note) < 8000
-    fid = clone.json("metrics/evaluate/vae.json")["methods"]["gmm"]["fid"]
-    assert f"{fid['value']:.3g} ({fid['low']:.3g} to {fid['high']:.3g})" in note
+    methods = clone.json("metrics/evaluate/vae.json")["methods"]
+    fid, places = methods["gmm"]["fid"], decimals(each["fid"]["value"] for each in methods.values())
+    assert f"{number(fid['value'], places)} ({interval(fid['low'], fid['high'], places, least=0)})" in note
     assert parent.data.metrics["uncertainty/vae.gmm.fid.low"] == pytest.approx(fid["low"])
     spread = clone.json("metrics/evaluate/vae.json")["repeats"]["gmm"]["fid"]["std"]
     assert parent.data.metrics["uncertainty/vae.gmm.fid.std"] == pytest.approx(spread)

@@ -15,6 +15,7 @@ from pullback.errors import UserError
 from pullback.evaluation._set import Set
 from pullback.evaluation.fid import frechet_distance
 from pullback.features import inception
+from pullback.labels import decimals
 from pullback.progress import bar
 from pullback.score import compare, score
 from pullback.space import Choice, Space
@@ -165,7 +166,7 @@ def test_the_command_prints_a_table_and_writes_json(sets):
     code, output = run("score", *files, "--features", "pixels", "--json", sets / "scores.json")
     assert code == 0
     result = json.loads((sets / "scores.json").read_text())
-    assert f"{result['fid']['value']:.3g}" in output
+    assert f"{result['fid']['value']:,.{decimals([result['fid']['value']])}f}" in output
     assert "300 images against 300 real ones" in output
     files = [sets / "fake.npy", sets / "train.npy", "--real", sets / "real.npy"]
     code, output = run("compare", *files, "--features", "pixels")

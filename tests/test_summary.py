@@ -8,7 +8,7 @@ from rich.table import Table
 
 from pullback import files
 from pullback.errors import UserError
-from pullback.summary import scores_table
+from pullback.summary import score_table, scores_table
 
 BESIDE = {
     "images": 9,
@@ -60,6 +60,20 @@ def test_five_sets_of_samples_fit_80_columns_whole(tmp_path: Path) -> None:
     lines = [line.split() for line in capture.get().splitlines()]
     assert ["classification_accuracy", *["0.988"] * 5] in lines
     assert ["augmentation_gain", *["-0.00506"] * 5] in lines
+
+
+def test_scores_are_told_in_the_words_of_the_report() -> None:
+    fid = {"value": 0.2424, "low": -0.749, "high": -0.188, "n_real": 9, "n_fake": 9}
+    floor = fid | {"value": -0.0001, "low": -0.775, "high": 0.0857}
+    result = BESIDE | {"parameters": {"fid": {}, "inception_score": {}, "kid": {}}, "n_real": 9, "n_fake": 9}
+    result |= {"fid": fid, "inception_score": fid, "kid": fid, "floor": {"fid": floor}}
+    table = score_table(result)
+    assert rows(table) == [
+        ("FID \N{DOWNWARDS ARROW}", "0.242", "not above 0", "0.000", "9 + 9"),
+        ("classifier score \N{UPWARDS ARROW}", "0.242", "-0.749 to -0.188", "", ""),
+        ("KID \N{DOWNWARDS ARROW}", "0.242", "-0.749 to -0.188", "", ""),
+    ]
+    assert str(table.caption).endswith("The intervals of FID and JS divergence are those of unlimited images.")
 
 
 def test_no_scores_is_told(tmp_path: Path) -> None:

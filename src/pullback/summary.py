@@ -1,6 +1,7 @@
 """How good are the models? Their scores beside the floor that real images reach, as a table for the terminal."""
 
 from collections.abc import Container
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from pullback import files, plugins
 from pullback.errors import UserError
+from pullback.labels import LEAST, decimals, interval, joined, label, number
 
 ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}"}
 
@@ -50,18 +52,19 @@ def score_table(result: dict[str, Any]) -> Table:
     """What `pullback score` has found."""
     table = Table(
         title=f"{result['n_fake']} images against {result['n_real']} real ones",
-        caption=f"{_beside(result, result)}. The intervals of fid and js_divergence are those of unlimited images.",
+        caption=f"{_beside(result, result)}. The intervals of {joined(LEAST)} are those of unlimited images.",
     )
     for name in ("", "value", "95 % interval", "floor", "images of it"):
         table.add_column(name, justify="right" if name else "left")
     for score, direction in _directions(result).items():
         if score in result:
-            best = result["floor"].get(score)
+            found, best = result[score], result["floor"].get(score)
+            places = decimals([found["value"]])
             table.add_row(
-                f"{score} {ARROWS[direction]}",
-                _short(result[score]["value"]),
-                _interval(result[score]),
-                *((_short(best["value"]), _counts(best)) if best else ()),
+                f"{label(score)} {ARROWS[direction]}",
+                _written(number(found["value"], places)),
+                _written(interval(found["low"], found["high"], places, LEAST.get(score, -inf))),
+                *((_written(number(best["value"], places)), _counts(best)) if best else ()),
             )
     if "near_copies" in result:
         table.add_row("near-copies", str(len(result["near_copies"])))
@@ -72,7 +75,7 @@ def verdict_table(result: dict[str, Any]) -> Table:
     """What `pullback compare` has found."""
     caption = _beside(result, result["verdicts"])
     if "fid" in result["verdicts"]:
-        caption += ". A - B of fid is without the bias of few images."
+        caption += f". A - B of {label('fid')} is without the bias of few images."
     table = _narrow(f"{result['n_fake']} images of A and of B against {result['n_real']} real ones", caption)
     for name in ("", "A", "B", "A - B", "95 % interval", "A is"):
         table.add_column(name, justify="left" if name in ("", "A is") else "right", no_wrap=name != "A is")
@@ -80,7 +83,7 @@ def verdict_table(result: dict[str, Any]) -> Table:
         if score in result["verdicts"]:
             found = result["verdicts"][score]
             values = (_short(found[key]) for key in ("a", "b", "difference"))
-            row = (f"{score} {ARROWS[direction]}", *values, _interval(found), found["verdict"])
+            row = (f"{label(score)} {ARROWS[direction]}", *values, _interval(found), found["verdict"])
             table.add_row(*row)
     return table
 
@@ -126,6 +129,11 @@ def _counts(found: dict[str, Any]) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.3g}"
+
+
+def _written(number: str) -> str:
+    """With the minus sign that every terminal has, as others would show a question mark in its place."""
+    return number.replace("\N{MINUS SIGN}", "-")
 
 
 def _interval(found: dict[str, float]) -> str:

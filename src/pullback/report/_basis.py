@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pullback.report._labels import joined, label
+from pullback.labels import joined, label
 from pullback.report._results import Results
 
 RESIZED = {

@@ -6,14 +6,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pullback.report._labels import decimals, interval, label, number
+from pullback.labels import LEAST, decimals, interval, label, number
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, table
 
 ABSENT = Markup("\N{EN DASH}")
 ARROWS = {"lower": "\N{DOWNWARDS ARROW}", "higher": "\N{UPWARDS ARROW}"}
-LEAST = {"fid": 0.0, "js_divergence": 0.0}
-"""Distances whose interval is without the bias of few images, so that it may fall below what a distance can be."""
 
 
 def estimates(results: Results, metrics: Iterable[str]) -> Markup:

@@ -12,10 +12,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from pullback.labels import label
 from pullback.pictures import thumbnails
 from pullback.report._atlas import across, atlas
 from pullback.report._figures import color, picture
-from pullback.report._labels import label
 from pullback.report._page import HERE, filled
 from pullback.report._results import Results
 from pullback.report._section import table

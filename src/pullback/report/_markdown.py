@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
+from pullback.labels import LEAST, decimals, interval, label, number
 from pullback.report._basis import basis_told
-from pullback.report._estimates import ARROWS, LEAST, best
+from pullback.report._estimates import ARROWS, best
 from pullback.report._figures import file_name
-from pullback.report._labels import decimals, interval, label, number
 from pullback.report._results import Results
 from pullback.report._section import Section
 from pullback.report._summary import conclusions, summary, title

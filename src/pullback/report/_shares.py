@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
+from pullback.labels import label
 from pullback.report._figures import color
-from pullback.report._labels import label
 from pullback.report._section import NOTHING, card, cards
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from pullback.report._labels import decimals, joined, label, number
+from pullback.labels import decimals, joined, label, number
 from pullback.report._results import Results
 from pullback.report._verdicts import compared, difference
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from pullback.labels import label
 from pullback.report._atlas import across, atlas
-from pullback.report._labels import label
 from pullback.report._page import HERE, filled, title
 from pullback.report._results import Images, Results
 from pullback.report._section import table

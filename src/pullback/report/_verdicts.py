@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pullback.report._labels import decimals, label, number
+from pullback.labels import decimals, label, number
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, heading, paragraph, table
 

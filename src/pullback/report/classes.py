@@ -5,8 +5,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pullback.labels import label
 from pullback.report._estimates import ABSENT
-from pullback.report._labels import label
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, heading, paragraph, table
 from pullback.report._shares import share_cards

@@ -2,8 +2,8 @@
 
 from markupsafe import Markup
 
+from pullback.labels import label, number, p_value
 from pullback.report._figures import Figure, picture
-from pullback.report._labels import label, number, p_value
 from pullback.report._results import Results
 from pullback.report._section import Section, heading, paragraph, table
 from pullback.report._shares import share_cards

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from pullback.labels import label
 from pullback.report._basis import basis
 from pullback.report._estimates import estimates
 from pullback.report._figures import Figure, columns, file_name, picture
-from pullback.report._labels import label
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, card, cards, combined, paragraph
 

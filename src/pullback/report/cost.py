@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from pullback.report._labels import label
+from pullback.labels import label
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, definitions, paragraph, table
 from pullback.report._shares import bar

@@ -7,8 +7,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from pullback.labels import decimals, label, number
 from pullback.report._figures import INK, Figure, chart, color, file_name
-from pullback.report._labels import decimals, label, number
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, card, cards, combined, gallery, paragraph, table
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from pullback.labels import interval, label, number
 from pullback.report._figures import Figure, chart, color, picture
-from pullback.report._labels import interval, label, number
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, gallery, heading, paragraph, table
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pullback.labels import label
 from pullback.report._figures import Figure, columns, file_name, picture
-from pullback.report._labels import label
 from pullback.report._results import Results
 from pullback.report._section import Section, gallery, paragraph
 

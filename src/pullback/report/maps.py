@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from pullback.labels import interval, label, number
 from pullback.report._figures import Figure, chart, color
-from pullback.report._labels import interval, label, number
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, card, cards, folded, gallery, heading, paragraph, table
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from pullback.labels import joined, label, p_value
 from pullback.report._basis import basis
 from pullback.report._figures import Figure, columns, file_name, picture
-from pullback.report._labels import joined, label, p_value
 from pullback.report._results import Results
 from pullback.report._section import Section, combined, gallery, paragraph
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pullback.labels import label
 from pullback.report._figures import Figure, columns, file_name, picture
-from pullback.report._labels import label
 from pullback.report._results import Images, Results
 from pullback.report._section import Section, combined, gallery, paragraph, table
 

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
+from pullback.labels import label
 from pullback.report._basis import feature_map
-from pullback.report._labels import label
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, definitions, paragraph, table
 

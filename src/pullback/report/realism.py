@@ -5,9 +5,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pullback.labels import label
 from pullback.report._basis import basis
 from pullback.report._figures import columns, file_name, picture
-from pullback.report._labels import label
 from pullback.report._results import Results
 from pullback.report._section import Section, combined, gallery, paragraph
 

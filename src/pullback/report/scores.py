@@ -2,9 +2,9 @@
 
 from markupsafe import Markup
 
+from pullback.labels import label
 from pullback.report._basis import basis
 from pullback.report._estimates import estimates
-from pullback.report._labels import label
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, definitions, folded, paragraph
 from pullback.report._verdicts import verdicts

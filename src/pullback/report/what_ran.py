@@ -5,8 +5,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pullback.labels import label
 from pullback.report._basis import feature_map
-from pullback.report._labels import label
 from pullback.report._results import Results
 from pullback.report._section import NOTHING, Section, definitions, folded, heading, table
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pullback.report._labels import decimals, interval, joined, label, number, p_value
+from pullback.labels import decimals, interval, joined, label, number, p_value
 
 
 def test_label_knows_abbreviations_and_leaves_the_rest():

@@ -24,6 +24,8 @@ LABELS = {
     "vae": "VAE",
 }
 
+LEAST = {"fid": 0.0, "js_divergence": 0.0}
+"""Distances whose interval is without the bias of few images, so that it may fall below what a distance can be."""
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
