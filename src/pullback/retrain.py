@@ -70,7 +70,7 @@ def _new_data(params: config.Nightly) -> Journal | None:
     commit, branch = workspace.position()
     if params.retrain.push:
         journal.begin(commit, branch).save()  # what a killed pull leaves is mended by the next call
-        workspace.pull()
+        workspace.pull(*snapshot.imports(params.data.source))
         commit, branch = workspace.position()
     imports = snapshot.imports(params.data.source)
     begun = journal.begin(commit, branch, imports=imports, settings=workspace.settings())
@@ -250,7 +250,7 @@ def rollback(to: str | None, model: str | None = None) -> int:
             elif _ended(begun, params) == BUSY:
                 return BUSY
         if params.retrain.push:
-            workspace.pull()
+            workspace.pull(*snapshot.imports(params.data.source))
         return _decide(_going_back(params, model, to), params)
 
 

@@ -13,6 +13,7 @@ from mlflow.entities import Run
 from nightly import Nightly
 
 slow = pytest.mark.slow
+UP_TO_DATE = "Data and pipelines are up to date.\n"
 
 
 def commit(workspace: Nightly, pattern: str, replacement: str) -> None:
@@ -50,7 +51,33 @@ def in_use(workspace: Nightly) -> tuple[str | None, str]:
     return workspace.version("champion"), workspace.done("dvc", "status")
 
 
-UP_TO_DATE = "Data and pipelines are up to date.\n"
+def add_photos(workspace: Nightly) -> None:
+    """A folder under DVC that is none of the pipeline's, with a file that no cache has yet."""
+    photos = workspace.folder / "photos"
+    photos.mkdir()
+    (photos / "old").write_text("old")
+    for command in ("dvc add -q photos", "git add -A", "git commit -q -m photos"):
+        workspace.done(*command.split())
+    (photos / "new").write_text("new")
+
+
+def has_remotes(workspace: Nightly) -> Path:
+    """The git remote, to which retraining pushes from now on."""
+    git, storage = (workspace.folder.parent / name for name in ("git", "storage"))
+    workspace.edit("push: false", "push: true")
+    for command in (
+        f"git init -q --bare -b main {git}", f"git remote add origin {git}", f"dvc remote add -q -d storage {storage}",
+        "git commit -q -a -m remotes", "git push -q -u origin main",
+    ):  # fmt: skip
+        workspace.done(*command.split())
+    return git
+
+
+def commit_elsewhere(workspace: Nightly, clone: Path) -> None:
+    """A commit of somebody else's, which is pushed."""
+    for command in ("commit -q --allow-empty -m meanwhile", "push -q"):
+        name = ("-c", "user.name=other", "-c", "user.email=other@localhost")
+        workspace.done("git", "-C", str(clone), *name, *command.split())
 
 
 def wait_for_the_pipeline(workspace: Nightly) -> None:
@@ -178,17 +205,11 @@ def test_what_a_person_edits_meanwhile_is_not_lost(workspace: Nightly) -> None:
 
 
 def test_what_no_cache_has_of_a_folder_beside_the_pipeline_stays(workspace: Nightly) -> None:
-    photos = workspace.folder / "photos"
-    photos.mkdir()
-    (photos / "old").write_text("old")
-    workspace.done("dvc", "add", "-q", "photos")
-    workspace.done("git", "add", "-A")
-    workspace.done("git", "commit", "-q", "-m", "photos")
-    (photos / "new").write_text("new")
+    add_photos(workspace)
     becomes_better(workspace)
     workspace.done("pullback", "rollback")
     assert workspace.version("champion") == "1"
-    assert {path.name for path in photos.iterdir()} == {"old", "new"}
+    assert {path.name for path in (workspace.folder / "photos").iterdir()} == {"old", "new"}
 
 
 @slow
@@ -286,14 +307,8 @@ def test_a_commit_on_top_of_an_unfinished_promotion_changes_nothing_of_it(worksp
 
 @slow
 def test_the_alias_waits_for_a_push_that_fails_and_what_others_push_stays(workspace: Nightly) -> None:
-    remote, elsewhere = workspace.folder.parent / "git", workspace.folder.parent / "elsewhere"
+    remote, elsewhere = has_remotes(workspace), workspace.folder.parent / "elsewhere"
     refusing = remote / "hooks/pre-receive"
-    workspace.done("git", "init", "-q", "--bare", "-b", "main", str(remote))
-    workspace.done("git", "remote", "add", "origin", str(remote))
-    workspace.done("dvc", "remote", "add", "-q", "-d", "storage", str(workspace.folder.parent / "storage"))
-    workspace.edit("push: false", "push: true")
-    workspace.done("git", "commit", "-q", "-a", "-m", "remotes")
-    workspace.done("git", "push", "-q", "-u", "origin", "main")
     workspace.put(450)
     refusing.write_text("#!/bin/sh\nexit 1\n")
     refusing.chmod(0o755)
@@ -302,16 +317,24 @@ def test_the_alias_waits_for_a_push_that_fails_and_what_others_push_stays(worksp
 
     refusing.unlink()
     workspace.done("git", "clone", "-q", str(remote), str(elsewhere))
-    for command in ("commit -q --allow-empty -m meanwhile", "push -q"):
-        workspace.done(
-            "git", "-C", str(elsewhere), "-c", "user.name=other", "-c", "user.email=other@localhost", *command.split()
-        )
+    commit_elsewhere(workspace, elsewhere)
     workspace.retrain(0)
     assert (workspace.version("champion"), len(workspace.ledger())) == ("2", 1)
     workspace.done("git", "-C", str(elsewhere), "pull", "-q")
     told = workspace.done("git", "-C", str(elsewhere), "log", "--no-merges", "--format=%s")
     assert set(told.splitlines()[:2]) == {"meanwhile", "Retrain on new data"}
     assert workspace.done("dvc", "status", "--cloud") == "Cache and remote 'storage' are in sync.\n"
+
+
+@slow
+def test_what_others_have_pushed_comes_also_beside_a_folder_that_somebody_edits(workspace: Nightly) -> None:
+    add_photos(workspace)
+    remote, elsewhere = has_remotes(workspace), workspace.folder.parent / "elsewhere"
+    workspace.done("git", "clone", "-q", str(remote), str(elsewhere))
+    commit_elsewhere(workspace, elsewhere)
+    workspace.retrain(10)
+    assert workspace.done("git", "log", "-1", "--format=%s") == "meanwhile\n"
+    assert (workspace.folder / "photos/new").exists()
 
 
 @slow

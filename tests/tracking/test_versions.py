@@ -39,30 +39,29 @@ def killed_after(calls: Iterator[int], original: Callable[..., None]) -> Callabl
     return call
 
 
-def test_a_version_is_made_once_by_its_tag_and_gets_all_tags_however_often(run_id: str) -> None:
+def test_a_version_is_made_once_by_its_tag_and_keeps_what_it_was_made_with(run_id: str) -> None:
     assert versions.tagged("vae", "retraining", "a") is None
     assert versions.add("vae", run_id, "retraining", "a", {"verdict": "passed"}) == "1"
     assert versions.add("vae", run_id, "retraining", "b", {}) == "2"
-    assert versions.add("vae", run_id, "retraining", "a", {"reason.0": "better"}) == "1"
-    assert versions.tags("vae", "1") == {"retraining": "a", "verdict": "passed", "reason.0": "better"}
+    assert versions.add("vae", run_id, "retraining", "a", {"verdict": "the first"}) == "1"
+    assert versions.tags("vae", "1") == {"retraining": "a", "verdict": "passed"}
     assert versions.tags("vae", "2") == {"retraining": "b"}
     assert versions.tagged("vae", "retraining", "b") == "2"
-
-
-def test_a_version_that_was_made_before_a_kill_is_not_made_again(run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(versions, "tag", killed_after(iter(()), versions.tag))
-        with pytest.raises(KeyboardInterrupt):
-            versions.add("vae", run_id, "retraining", "a", {"verdict": "passed"})
-    assert versions.add("vae", run_id, "retraining", "a", {"verdict": "passed"}) == "1"
-    assert versions.tags("vae", "1") == {"retraining": "a", "verdict": "passed"}
 
 
 def test_what_is_not_there_is_none_or_told_in_one_sentence(root) -> None:
     assert aliases() == {}
     assert versions.tagged("vae", "retraining", "a") is None
-    with pytest.raises(UserError, match=r"^pullback-vae has no version 3 in the registry; `pullback history` names "):
+    with pytest.raises(UserError, match=r"^pullback-vae has no version 3 in the registry; `pullback ui` shows "):
         versions.tags("vae", "3")
+
+
+def test_a_champion_is_not_the_one_before_too_when_the_alias_was_removed_by_hand(run_id: str, root) -> None:
+    added(run_id, "a", "b")
+    versions.appoint("vae", "2", "1")
+    MlflowClient(f"sqlite:///{root / 'mlflow.db'}").delete_registered_model_alias("pullback-vae", versions.CHAMPION)
+    versions.appoint("vae", "1", None)
+    assert aliases() == {"champion": "1"}
 
 
 def test_the_one_before_stays_right_however_often_a_champion_is_appointed(run_id: str) -> None:

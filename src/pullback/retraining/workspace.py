@@ -285,15 +285,15 @@ def _merge() -> None:
         raise
 
 
-def pull() -> None:
-    """Takes over what another machine has promoted."""
+def pull(*imports: str) -> None:
+    """Takes over what another machine has promoted, and of what else DVC tracks the imported data alone."""
     unfinished = root() / ".pullback" / "retrain" / "pulling"  # is there until DVC has brought what git has
     _git("fetch", "--quiet")
     if _git("rev-list", "HEAD..@{upstream}"):
         files.write_text(unfinished, "")
         _git("merge", "--quiet", "--ff-only", "@{upstream}")
     if unfinished.exists():
-        _dvc("pull", "--quiet", "--allow-missing")
+        _dvc("pull", "--quiet", "--allow-missing", "dvc.yaml", *imports)
         unfinished.unlink()
 
 
