@@ -135,6 +135,11 @@ def test_pictures_in_a_folder_are_named_by_their_class(workspace, monkeypatch, c
     assert Path("some", name).is_file()
 
 
+def test_a_seed_is_as_large_as_in_the_parameters_at_most(workspace):
+    run("--seed", str(2**32 - 1))
+    assert CliRunner().invoke(cli.app, ["generate", "--seed", str(2**32)]).exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [

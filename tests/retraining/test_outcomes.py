@@ -280,6 +280,15 @@ def test_a_candidate_is_promoted_also_when_its_experiment_was_tidied_away(worksp
 
 
 @slow
+def test_raw_data_that_somebody_removed_are_fetched_again(workspace: Nightly) -> None:
+    workspace.put(450)
+    workspace.retrain_killed("before", "pullback.retraining.new_data inspect")
+    shutil.rmtree(workspace.folder / ".pullback/retrain/raw")
+    workspace.retrain(0)
+    assert in_use(workspace) == ("2", UP_TO_DATE)
+
+
+@slow
 def test_a_commit_that_git_refuses_leaves_the_workspace_as_it_was(workspace: Nightly) -> None:
     hook = workspace.folder / ".git/hooks/pre-commit"
     hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")

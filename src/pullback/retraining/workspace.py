@@ -140,15 +140,15 @@ def _signal(process: psutil.Process, number: int) -> None:
 
 def _restore(journal: Journal) -> None:
     """Takes back what is not committed of the results; what a person made of them goes into git's stash."""
+    taken = journal.revision or journal.target  # of which a killed call may have left a part
     if _git("status", "--porcelain", "--untracked-files=no", "--", *RESULTS):
-        taken = journal.revision or journal.target  # of which a killed call may have left a part
         if _changed("HEAD") & _changed(taken or "HEAD"):
             results = _at("HEAD", *RESULTS)
             _git("stash", "push", "--quiet", "--message", f"set aside by {journal.key}", "--", *results)
             print("results that were not committed were set aside; `git stash pop` brings them back")
         _take("HEAD")
-    if journal.revision:
-        made = _git("ls-tree", "-r", "--name-only", journal.revision, "--", *RESULTS).splitlines()
+    if taken:
+        made = _git("ls-tree", "-r", "--name-only", taken, "--", *RESULTS).splitlines()
         _git("clean", "--quiet", "--force", "--", *made)
 
 
